@@ -1,0 +1,38 @@
+// What a row of the program type table says: section names, context layout, return range.
+// From the kernel's bpf_verifier_ops of each type and libbpf's section definitions.
+
+import type { ProgTypeName } from './names.ts'
+
+/** What a context field yields when it is read. */
+export type CtxKind = 'scalar' | 'packet' | 'packet_end' | 'packet_meta' | 'socket_or_null'
+
+export interface CtxField {
+  readonly name: string
+  /** Bytes from the start of the context. */
+  readonly offset: number
+  readonly size: number
+  readonly kind: CtxKind
+  readonly writable: boolean
+  /** Smallest access that is allowed; a narrower aligned read of a wider field is allowed where this is less than size. */
+  readonly narrow?: number
+}
+
+export interface ProgTypeRow {
+  readonly name: ProgTypeName
+  readonly id: number
+  readonly since: string
+  /** Section prefixes of libbpf, the canonical one first: `tracepoint/`, `tp/`. One that ends in `/` wants a target. */
+  readonly sections: readonly string[]
+  /** The context struct's name in the kernel: `xdp_md`. */
+  readonly ctx: string
+  /** The fields, or how many bytes may be read freely at any alignment of their size (tracepoint records). */
+  readonly fields: readonly CtxField[] | { readonly raw: number }
+  /** Whether packet data may be read and written directly. */
+  readonly packet?: 'read' | 'write'
+  /** Inclusive range that r0 must lie in at exit; absent: any. */
+  readonly returns?: readonly [min: number, max: number]
+  /** Whether it runs BPF_PROG_TEST_RUN in the kernel, and on what. */
+  readonly testRun?: 'packet' | 'ctx'
+  /** Tracing programs see other processes: they need CAP_PERFMON and may use the probe_read family. */
+  readonly tracing?: boolean
+}
