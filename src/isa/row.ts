@@ -18,11 +18,14 @@ export interface InsnRow {
   readonly src: Field
   readonly off: Field
   readonly imm: Field
+  /** What imm of the second slot holds (lddw only); everything else in that slot is 0. */
+  readonly next?: Field
   /** 2 for lddw. */
   readonly slots: 1 | 2
   /**
    * Syntax in the dialect of clang and the kernel: `r{dst} += r{src}`, `w{dst} = {imm}`,
-   * `r{dst} = *(u32 *)(r{src} {off})`, `if r{dst} s> {imm} goto {jump}`.
+   * `r{dst} = *(u32 *)(r{src} {off})`, `if r{dst} s> {imm} goto {jump}`. What may stand in braces, and which
+   * field it fills, is said in syntax.ts.
    */
   readonly syntax: string
   /** Further spellings of the same dialect that are read but not printed. */
@@ -31,7 +34,7 @@ export interface InsnRow {
   readonly vector: string
   readonly alsoVector?: readonly string[]
   readonly group: Group
-  /** The first kernel that accepts it, as `3.18`, `5.12`, `6.6`. */
+  /** The first kernel that accepts it, as `3.18`, `5.12`, `6.6`; `none` where no kernel does. */
   readonly since: string
   /** Ends a basic block, and how: falls through only where that says so. */
   readonly flow?: 'branch' | 'jump' | 'exit' | 'call' | 'may_goto'

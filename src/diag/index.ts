@@ -1,0 +1,2 @@
+export { Diagnostic, type DiagnosticInit, type Location, type Note, type RenderOptions } from './diagnostic.ts'
+export { nearest } from './nearest.ts'

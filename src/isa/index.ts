@@ -1,0 +1,7 @@
+export { type AssembleOptions, type Assembly, assemble, assembleProgram } from './assemble.ts'
+export { decode, encode, INSN_SIZE, validate } from './codec.ts'
+export { type DisassembleOptions, disassemble, type FormatOptions, format } from './disassemble.ts'
+export type { Insn, Size, Width } from './insn.ts'
+export type { AtomicOp, BinOp, CallKind, CondOp, LddwKind, Machine } from './machine.ts'
+export type { Field, Group, InsnRow } from './row.ts'
+export { explain, INSNS, type InsnName, make, makeWide, rowNamed, rowOf } from './table.ts'
