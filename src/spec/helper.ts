@@ -72,6 +72,14 @@ export interface HelperRow {
   /** Bytes of a `fixed_mem` argument, by its index. */
   readonly argSizes?: Readonly<Record<number, number>>
   readonly ret: RetType
+  /** Indices of arguments that may also be NULL (a constant 0), beyond what their type says (PTR_MAYBE_NULL). */
+  readonly nullable?: readonly number[]
+  /** Indices of initialised memory arguments that the helper writes to: not for read-only memory (MEM_WRITE). */
+  readonly writes?: readonly number[]
+  /** Whether packet pointers may be passed as memory (pkt_access). */
+  readonly packet?: boolean
+  /** Only for sleepable programs (might_sleep). */
+  readonly sleeps?: boolean
   /** Only for programs under a GPL-compatible licence. */
   readonly gpl: boolean
   /** Whether it may change the packet, so that packet pointers are void after it. */

@@ -15,6 +15,10 @@ export interface CtxField {
   readonly writable: boolean
   /** Smallest access that is allowed; a narrower aligned read of a wider field is allowed where this is less than size. */
   readonly narrow?: number
+  /** Smallest write that is allowed, where the field is writable; `size` if absent. */
+  readonly narrowWrite?: number
+  /** Part of an area of bytes: an aligned access of up to 8 bytes may span several fields that lie side by side and say so (cb). */
+  readonly area?: boolean
 }
 
 export interface ProgTypeRow {
@@ -25,8 +29,8 @@ export interface ProgTypeRow {
   readonly sections: readonly string[]
   /** The context struct's name in the kernel: `xdp_md`. */
   readonly ctx: string
-  /** The fields, or how many bytes may be read freely at any alignment of their size (tracepoint records). */
-  readonly fields: readonly CtxField[] | { readonly raw: number }
+  /** The fields, or how many bytes may be read freely at any alignment of their size (tracepoint records), the first `from` of them excepted. */
+  readonly fields: readonly CtxField[] | { readonly raw: number; readonly from?: number; readonly writable?: boolean }
   /** Whether packet data may be read and written directly. */
   readonly packet?: 'read' | 'write'
   /** Inclusive range that r0 must lie in at exit; absent: any. */

@@ -1,0 +1,7 @@
+export { type FieldInit, TypeBuilder, type VarInit } from './build.ts'
+export { encodeFuncInfo, encodeLineInfo, type FuncRecord, type LineRecord } from './ext.ts'
+export { describe, type FoundMember, findMember, flatMembers, resolve, resolveId, sizeOf } from './layout.ts'
+export { btfList } from './list.ts'
+export { type Btf, readBtf } from './read.ts'
+export type { BtfEnumerator, BtfId, BtfMember, BtfParam, BtfSecVar, BtfType, BtfTypes } from './types.ts'
+export { BtfWriter, writeBtf } from './write.ts'
