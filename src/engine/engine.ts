@@ -20,6 +20,8 @@ export interface Collection extends Disposable {
   /** By the name in the spec. */
   readonly progs: ReadonlyMap<string, Prog>
   readonly maps: ReadonlyMap<string, BpfMap>
+  /** What the engine did not take but could do without (type information, say), a sentence each. */
+  readonly notes?: readonly string[]
   /** Detaches every link, closes every program and map. Idempotent; disposal calls it. */
   close(): void
 }

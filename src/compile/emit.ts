@@ -1,0 +1,296 @@
+// Emission: steps with their registers become instructions, through the table of src/isa. Jumps get
+// their offsets, relocations and line info their places.
+
+import { Diagnostic } from '../diag/diagnostic.ts'
+import type { Insn, Size } from '../isa/insn.ts'
+import type { CondOp } from '../isa/machine.ts'
+import { type InsnName, make, makeWide } from '../isa/table.ts'
+import type { LineInfo, Relocation } from '../object/spec.ts'
+import type { Arg, Base, Constant, LowBlock, LowProgram, Reg, Spill, Step } from './low.ts'
+import { type Allocation, commutes } from './regalloc.ts'
+
+export interface Emitted {
+  readonly insns: Insn[]
+  readonly relocations: Relocation[]
+  readonly lines: LineInfo[]
+}
+
+const FP = 10
+const LETTER: Readonly<Record<Size, 'b' | 'h' | 'w' | 'dw'>> = { 1: 'b', 2: 'h', 4: 'w', 8: 'dw' }
+const INVERSE: Readonly<Partial<Record<CondOp, CondOp>>> = {
+  eq: 'ne',
+  ne: 'eq',
+  gt: 'le',
+  le: 'gt',
+  ge: 'lt',
+  lt: 'ge',
+  sgt: 'sle',
+  sle: 'sgt',
+  sge: 'slt',
+  slt: 'sge',
+}
+/** Jump offsets are 16 bits: within a program of this many instructions, any of them reaches. */
+const LONGEST = 0x7fff
+
+/**
+ * `frame` is the size of the slots: spills lie below them. `lineAt` gives the line of an offset into the
+ * source. Throws a Diagnostic where the program is too long for its jumps.
+ */
+export function emit(
+  program: LowProgram,
+  allocation: Allocation,
+  frame: number,
+  lineAt: (at: number) => Omit<LineInfo, 'insn'>,
+): Emitted {
+  const emitter = new Emitter(allocation, frame, lineAt)
+  program.blocks.forEach((block, i) => {
+    emitter.block(block, program.blocks[i + 1])
+  })
+  if (emitter.insns.length > LONGEST) {
+    throw new Diagnostic({
+      code: 'compile/too-large',
+      message: `${program.name} is ${emitter.insns.length} instructions long; ${LONGEST} is the most that jumps can span`,
+      help: 'each call copies the function into the program: call long functions from one place, in a loop',
+    })
+  }
+  emitter.patch()
+  return { insns: emitter.insns, relocations: emitter.relocations, lines: emitter.lines }
+}
+
+class Emitter {
+  readonly insns: Insn[] = []
+  readonly relocations: Relocation[] = []
+  readonly lines: LineInfo[] = []
+  private readonly starts = new Map<LowBlock, number>()
+  private readonly jumps: { at: number; to: LowBlock }[] = []
+
+  private readonly allocation: Allocation
+  private readonly frame: number
+  private readonly lineAt: (at: number) => Omit<LineInfo, 'insn'>
+
+  constructor(allocation: Allocation, frame: number, lineAt: (at: number) => Omit<LineInfo, 'insn'>) {
+    this.allocation = allocation
+    this.frame = frame
+    this.lineAt = lineAt
+  }
+
+  block(block: LowBlock, next: LowBlock | undefined): void {
+    this.starts.set(block, this.insns.length)
+    for (const step of block.steps) {
+      const before = this.insns.length
+      this.step(step, next)
+      if (this.insns.length > before) this.line(step.at, before)
+    }
+  }
+
+  patch(): void {
+    for (const { at, to } of this.jumps) {
+      this.insns[at] = { ...this.insns[at], off: (this.starts.get(to) as number) - at - 1 }
+    }
+  }
+
+  private line(at: number, insn: number): void {
+    const line = this.lineAt(at)
+    const last = this.lines[this.lines.length - 1]
+    if (last && last.line === line.line && last.file === line.file) return
+    this.lines.push({ insn, ...line })
+  }
+
+  private physical(reg: Reg): number {
+    const found = this.allocation.get(reg)
+    if (found === undefined) throw new Error('a virtual register was left without a place')
+    return found
+  }
+
+  private push(name: InsnName, operands: { dst?: number; src?: number; off?: number; imm?: number } = {}): void {
+    this.insns.push(make(name, operands))
+  }
+
+  private move(dst: number, src: number): void {
+    if (dst !== src) this.push('mov64_reg', { dst, src })
+  }
+
+  private spillOffset(spill: Spill): number {
+    return -this.frame - 8 * (spill.index + 1)
+  }
+
+  private base(base: Base): number {
+    return base === 'fp' ? FP : this.physical(base)
+  }
+
+  private step(step: Step, next: LowBlock | undefined): void {
+    switch (step.op) {
+      case 'entry':
+        this.move(this.physical(step.d), 1)
+        return
+      case 'mov':
+        this.move(this.physical(step.d), this.physical(step.a))
+        return
+      case 'make':
+        this.constant(this.physical(step.d), step.constant)
+        return
+      case 'alu':
+        this.alu(step)
+        return
+      case 'extend':
+        this.extend(step)
+        return
+      case 'swap': {
+        const dst = this.physical(step.d)
+        this.move(dst, this.physical(step.a))
+        this.push(`be${step.bits}`, { dst })
+        return
+      }
+      case 'load':
+        this.push(`ldx${LETTER[step.size]}`, {
+          dst: this.physical(step.d),
+          src: this.base(step.base),
+          off: step.offset,
+        })
+        return
+      case 'store':
+        this.store(step)
+        return
+      case 'atomicAdd': {
+        const name = step.size === 8 ? 'atomic_add64' : 'atomic_add32'
+        this.push(name, { dst: this.base(step.base), src: this.physical(step.a), off: step.offset })
+        return
+      }
+      case 'call':
+        this.args(step.args)
+        this.push('call_helper', { imm: step.helper })
+        if (step.d && this.allocation.has(step.d)) this.move(this.physical(step.d), 0)
+        return
+      case 'fill':
+        this.push('ldxdw', { dst: this.physical(step.d), src: FP, off: this.spillOffset(step.spill) })
+        return
+      case 'keep':
+        this.push('stxdw', { dst: FP, src: this.physical(step.a), off: this.spillOffset(step.spill) })
+        return
+      case 'branch':
+        this.branch(step, next)
+        return
+      case 'jump':
+        if (step.to !== next) this.jump('ja', {}, step.to)
+        return
+      case 'exit':
+        if (typeof step.a === 'number') this.push('mov64_imm', { dst: 0, imm: step.a })
+        else this.move(0, this.physical(step.a))
+        this.push('exit')
+    }
+  }
+
+  private constant(dst: number, constant: Constant): void {
+    switch (constant.kind) {
+      case 'imm': {
+        const { value } = constant
+        if (BigInt.asIntN(32, value) === value) this.push('mov64_imm', { dst, imm: Number(value) })
+        else if (BigInt.asUintN(32, value) === value) {
+          this.push('mov32_imm', { dst, imm: Number(BigInt.asIntN(32, value)) })
+        } else {
+          const imm = Number(BigInt.asIntN(32, value))
+          this.insns.push(...makeWide('lddw', { dst, imm }, Number(BigInt.asIntN(32, value >> 32n))))
+        }
+        return
+      }
+      case 'slot':
+        this.push('mov64_reg', { dst, src: FP })
+        this.push('add64_imm', { dst, imm: constant.offset - constant.slot.top })
+        return
+      case 'map':
+        this.relocations.push({ insn: this.insns.length, kind: 'map', map: constant.map })
+        this.insns.push(...makeWide('lddw_map_fd', { dst }))
+        return
+      case 'mapValue': {
+        const { map, offset } = constant
+        this.relocations.push({ insn: this.insns.length, kind: 'map_value', map, offset })
+        this.insns.push(...makeWide('lddw_map_value', { dst }, offset))
+      }
+    }
+  }
+
+  private alu(step: Step & { op: 'alu' }): void {
+    const dst = this.physical(step.d)
+    const a = this.physical(step.a)
+    if (typeof step.b === 'number') {
+      this.move(dst, a)
+      this.push(`${step.bin}${step.width}_imm`, { dst, imm: step.b })
+      return
+    }
+    const b = this.physical(step.b)
+    if (dst === b && dst !== a) {
+      if (!commutes(step.bin)) throw new Error('the right operand lost its register too early')
+      this.push(`${step.bin}${step.width}_reg`, { dst, src: a })
+      return
+    }
+    this.move(dst, a)
+    this.push(`${step.bin}${step.width}_reg`, { dst, src: b })
+  }
+
+  private extend(step: Step & { op: 'extend' }): void {
+    const dst = this.physical(step.d)
+    const a = this.physical(step.a)
+    if (step.from === 32 && !step.signed) {
+      this.push('mov32_reg', { dst, src: a })
+      return
+    }
+    this.move(dst, a)
+    if (!step.signed) {
+      this.push('and64_imm', { dst, imm: step.from === 8 ? 0xff : 0xffff })
+      return
+    }
+    // Shifts, not movsx: kernels before 6.6 do not have it.
+    this.push('lsh64_imm', { dst, imm: 64 - step.from })
+    this.push('arsh64_imm', { dst, imm: 64 - step.from })
+  }
+
+  private store(step: Step & { op: 'store' }): void {
+    const letter = LETTER[step.size]
+    const dst = this.base(step.base)
+    if (typeof step.a === 'number') this.push(`st${letter}`, { dst, off: step.offset, imm: step.a })
+    else this.push(`stx${letter}`, { dst, off: step.offset, src: this.physical(step.a) })
+  }
+
+  /** Registers first, as moves that happen at once; then what is made in place. */
+  private args(args: readonly Arg[]): void {
+    let moves: { dst: number; src: number }[] = []
+    args.forEach((arg, i) => {
+      if (arg.kind !== 'reg') return
+      const src = this.physical(arg.reg)
+      if (src !== i + 1) moves.push({ dst: i + 1, src })
+    })
+    while (moves.length > 0) {
+      const free = moves.find((move) => !moves.some((other) => other !== move && other.src === move.dst))
+      if (free) {
+        this.move(free.dst, free.src)
+        moves = moves.filter((move) => move !== free)
+        continue
+      }
+      // A cycle: r0 is free before a call, for the call writes it.
+      const { src } = moves[0]
+      this.move(0, src)
+      moves = moves.map((move) => (move.src === src ? { dst: move.dst, src: 0 } : move))
+    }
+    args.forEach((arg, i) => {
+      if (arg.kind === 'spill') this.push('ldxdw', { dst: i + 1, src: FP, off: this.spillOffset(arg.spill) })
+      else if (arg.kind !== 'reg') this.constant(i + 1, arg)
+    })
+  }
+
+  private jump(name: InsnName, operands: { dst?: number; src?: number; imm?: number }, to: LowBlock): void {
+    this.jumps.push({ at: this.insns.length, to })
+    this.push(name, operands)
+  }
+
+  private branch(step: Step & { op: 'branch' }, next: LowBlock | undefined): void {
+    const inverse = INVERSE[step.cond]
+    const invert = step.yes === next && inverse !== undefined
+    const cond = invert ? inverse : step.cond
+    const to = invert ? step.no : step.yes
+    const other = invert ? step.yes : step.no
+    const dst = this.physical(step.a)
+    if (typeof step.b === 'number') this.jump(`j${cond}64_imm`, { dst, imm: step.b }, to)
+    else this.jump(`j${cond}64_reg`, { dst, src: this.physical(step.b) }, to)
+    if (other !== next) this.jump('ja', {}, other)
+  }
+}

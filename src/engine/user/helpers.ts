@@ -1,0 +1,298 @@
+// The helpers of the user engine: what each does to this engine's maps, memory and packets, with the results and
+// error numbers that bpf-helpers(7) and the kernel's own implementations give. Ids, signatures and which
+// program may call what are in src/spec; a helper that is not here is refused at load, by name and with
+// the reason.
+
+import type { HelperName } from '../../spec/helper.ts'
+import { checksumDiff } from './checksum.ts'
+import { type Errno, failure } from './errno.ts'
+import { format } from './format.ts'
+import type { Host } from './host.ts'
+import type { UserMap } from './maps/map.ts'
+import { RingBuffer } from './maps/ringbuf.ts'
+import type { Memory } from './memory.ts'
+import type { Packet } from './packet.ts'
+
+/** What a helper works on: the engine around the program that called it. */
+export interface HelperCall {
+  readonly memory: Memory
+  readonly host: Host
+  /** The packet of this run; empty where there is none. */
+  readonly packet: Packet
+  /** Four bytes that programs may read: the key that for_each_map_elem shows. */
+  readonly scratch: number
+  /** The map behind a handle. Throws a Diagnostic (`user/fault`) if it is none. */
+  map(handle: bigint): UserMap
+  /** The ring buffer that has this record reserved. Throws a Diagnostic (`user/fault`) if none has. */
+  ringOf(record: bigint): RingBuffer
+  /** Runs a function of the program and gives its r0. */
+  callback(func: bigint, ...args: bigint[]): bigint
+  /** Writes the packet's ends back into the context. */
+  packetMoved(): void
+}
+
+export type Helper = (call: HelperCall, r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint) => bigint
+
+/** BPF_MAX_LOOPS. */
+const MAX_LOOPS = 8n * 1024n * 1024n
+const TASK_COMM_LEN = 16
+
+const address = Number
+const u32 = (value: bigint): number => Number(value & 0xffff_ffffn)
+const s32 = (value: bigint): number => Number(BigInt.asIntN(32, value))
+const status = (errno: Errno | undefined): bigint => (errno ? failure(errno) : 0n)
+
+const ring = (call: HelperCall, handle: bigint): RingBuffer | undefined => {
+  const map = call.map(handle)
+  return map instanceof RingBuffer ? map : undefined
+}
+
+/** The bytes up to the null, at most `limit`; undefined where the program may not read. */
+function text(memory: Memory, from: number, limit: number): Uint8Array | undefined {
+  let size = 0
+  while (size < limit) {
+    if (!memory.allows(from + size, 1, false)) return undefined
+    if (memory.bytes[from + size] === 0) break
+    size++
+  }
+  return memory.bytes.subarray(from, from + size)
+}
+
+const decoder = new TextDecoder('latin1')
+const encoder = new TextEncoder()
+
+/** Addresses below are user space's (TASK_SIZE of x86-64): the kernel variants refuse them with ERANGE, not EFAULT. */
+const USER_SPACE = 1n << 47n
+/** What a failed read gives, by address. */
+type ReadFailure = (from: bigint) => Errno
+const userFailure: ReadFailure = () => 'EFAULT'
+const kernelFailure: ReadFailure = (from) => (from < USER_SPACE ? 'ERANGE' : 'EFAULT')
+
+const probeRead =
+  (fails: ReadFailure): Helper =>
+  ({ memory }, to, size, from) => {
+    const target = memory.writable(address(to), u32(size))
+    if (target.length === 0) return 0n
+    if (!memory.allows(address(from), target.length, false)) {
+      target.fill(0)
+      return failure(fails(from))
+    }
+    target.set(memory.bytes.subarray(address(from), address(from) + target.length))
+    return 0n
+  }
+
+const probeReadString =
+  (fails: ReadFailure): Helper =>
+  ({ memory }, to, size, from) => {
+    const target = memory.writable(address(to), u32(size))
+    if (target.length === 0) return 0n
+    const bytes = text(memory, address(from), target.length - 1)
+    if (!bytes) {
+      target.fill(0)
+      return failure(fails(from))
+    }
+    target.set(bytes)
+    target[bytes.length] = 0
+    return BigInt(bytes.length + 1)
+  }
+
+const printed = (memory: Memory, fmt: bigint, size: number, args: readonly bigint[]): string | undefined => {
+  const bytes = memory.readable(address(fmt), size)
+  const end = bytes.indexOf(0)
+  if (end < 0) return undefined
+  return format(decoder.decode(bytes.subarray(0, end)), args, (at) => {
+    const string = text(memory, address(at), 512)
+    return string ? decoder.decode(string) : '(efault)'
+  })
+}
+
+/** The bounds that bpf_xdp_pointer checks. */
+const outsideXdp = ({ packet }: HelperCall, offset: number, size: number): Errno | undefined => {
+  if (offset > 0xffff || size > 0xffff) return 'EFAULT'
+  return offset + size > packet.length ? 'EINVAL' : undefined
+}
+
+const moved = (call: HelperCall, errno: Errno | undefined): bigint => {
+  if (!errno) call.packetMoved()
+  return status(errno)
+}
+
+const helpers = {
+  map_lookup_elem: (call, handle, key) => {
+    const map = call.map(handle)
+    call.memory.check(address(key), map.spec.keySize, false)
+    return BigInt(map.lookup(address(key), true))
+  },
+  map_lookup_percpu_elem: (call, handle, key, cpu) => {
+    const map = call.map(handle)
+    call.memory.check(address(key), map.spec.keySize, false)
+    return u32(cpu) === 0 ? BigInt(map.lookup(address(key), true)) : 0n
+  },
+  map_update_elem: (call, handle, key, value, flags) => {
+    const map = call.map(handle)
+    call.memory.check(address(key), map.spec.keySize, false)
+    call.memory.check(address(value), map.spec.valueSize, false)
+    return status(map.update(address(key), address(value), map.spec.valueSize, flags))
+  },
+  map_delete_elem: (call, handle, key) => {
+    const map = call.map(handle)
+    call.memory.check(address(key), map.spec.keySize, false)
+    return status(map.delete(address(key)))
+  },
+  for_each_map_elem: (call, handle, func, context, flags) => {
+    if (flags !== 0n) return failure('EINVAL')
+    const map = call.map(handle)
+    let visited = 0n
+    for (const key of map.keys(call.scratch)) {
+      visited++
+      if (call.callback(func, handle, BigInt(key), BigInt(map.lookup(key, false)), context) !== 0n) break
+    }
+    return visited
+  },
+  loop: (call, count, func, context, flags) => {
+    if (flags !== 0n) return failure('EINVAL')
+    const end = BigInt(u32(count))
+    if (end > MAX_LOOPS) return failure('E2BIG')
+    for (let i = 0n; i < end; i++) if (call.callback(func, i, context) !== 0n) return i + 1n
+    return end
+  },
+
+  ktime_get_ns: ({ host }) => host.now,
+  ktime_get_boot_ns: ({ host }) => host.now,
+  ktime_get_coarse_ns: ({ host }) => host.now,
+  get_prandom_u32: ({ host }) => BigInt(host.random >>> 0),
+  get_smp_processor_id: () => 0n,
+  get_numa_node_id: () => 0n,
+  get_current_pid_tgid: ({ host }) => host.pidTgid,
+  get_current_uid_gid: ({ host }) => host.uidGid,
+  get_current_comm: ({ memory, host }, to, size) => {
+    const target = memory.writable(address(to), u32(size))
+    const name = encoder.encode(host.comm).subarray(0, Math.max(0, Math.min(TASK_COMM_LEN, target.length) - 1))
+    target.fill(0)
+    target.set(name)
+    return 0n
+  },
+
+  // There is one memory here: it answers for the kernel's and for user space.
+  probe_read: probeRead(userFailure),
+  probe_read_kernel: probeRead(kernelFailure),
+  probe_read_user: probeRead(userFailure),
+  probe_read_str: probeReadString(userFailure),
+  probe_read_kernel_str: probeReadString(kernelFailure),
+  probe_read_user_str: probeReadString(userFailure),
+
+  trace_printk: ({ memory, host }, fmt, size, ...args) => {
+    const line = printed(memory, fmt, u32(size), args)
+    if (line === undefined) return failure('EINVAL')
+    host.print(line)
+    return BigInt(line.length)
+  },
+  snprintf: ({ memory }, to, size, fmt, data, dataSize) => {
+    if (dataSize % 8n !== 0n || dataSize > 96n) return failure('EINVAL')
+    const args = Array.from({ length: u32(dataSize) / 8 }, (_, i) => memory.load(address(data) + i * 8, 8))
+    const pattern = text(memory, address(fmt), 4096)
+    const line = pattern && printed(memory, fmt, pattern.length + 1, args)
+    if (line === undefined) return failure('EINVAL')
+    const target = memory.writable(address(to), u32(size))
+    const room = Math.max(0, target.length - 1)
+    target.set(encoder.encode(line).subarray(0, room))
+    if (target.length > 0) target[Math.min(line.length, room)] = 0
+    return BigInt(line.length + 1)
+  },
+  strncmp: ({ memory }, left, size, right) => {
+    for (let i = 0; i < u32(size); i++) {
+      const a = memory.readable(address(left) + i, 1)[0]
+      const b = memory.readable(address(right) + i, 1)[0]
+      if (a !== b) return a < b ? BigInt.asUintN(64, -1n) : 1n
+      if (a === 0) break
+    }
+    return 0n
+  },
+  csum_diff: ({ memory }, from, fromSize, to, toSize, seed) => {
+    // Older kernels take multiples of 4 only; Linux 6.18 takes any size.
+    const before = memory.readable(address(from), u32(fromSize))
+    const after = memory.readable(address(to), u32(toSize))
+    return BigInt(checksumDiff(before, after, u32(seed)))
+  },
+
+  ringbuf_reserve: (call, handle, size, flags) => BigInt(ring(call, handle)?.reserve(size, flags) ?? 0),
+  ringbuf_submit: (call, record, flags) => giveBack(call, record, flags, false),
+  ringbuf_discard: (call, record, flags) => giveBack(call, record, flags, true),
+  ringbuf_output: (call, handle, data, size, flags) => {
+    const map = ring(call, handle)
+    if (!map) return failure('EINVAL')
+    if (size > 0n) call.memory.check(address(data), address(size), false)
+    return status(map.output(address(data), size, flags))
+  },
+  ringbuf_query: (call, handle, what) => ring(call, handle)?.query(what) ?? 0n,
+
+  xdp_adjust_head: (call, _ctx, delta) => moved(call, call.packet.adjustHead(s32(delta))),
+  xdp_adjust_tail: (call, _ctx, delta) => moved(call, call.packet.adjustTail(s32(delta))),
+  xdp_adjust_meta: (call, _ctx, delta) => moved(call, call.packet.adjustMeta(s32(delta))),
+  xdp_get_buff_len: ({ packet }) => BigInt(packet.length),
+  xdp_load_bytes: (call, _ctx, offset, to, size) => {
+    const target = call.memory.writable(address(to), u32(size))
+    const errno = outsideXdp(call, u32(offset), target.length)
+    if (errno) return failure(errno)
+    const from = call.packet.data + u32(offset)
+    target.set(call.memory.bytes.subarray(from, from + target.length))
+    return 0n
+  },
+  xdp_store_bytes: (call, _ctx, offset, from, size) => {
+    const source = call.memory.readable(address(from), u32(size))
+    const errno = outsideXdp(call, u32(offset), source.length)
+    if (errno) return failure(errno)
+    call.memory.bytes.set(source, call.packet.data + u32(offset))
+    return 0n
+  },
+  skb_load_bytes: ({ memory, packet }, _ctx, offset, to, size) => {
+    const target = memory.writable(address(to), u32(size))
+    if (u32(offset) + target.length > packet.length) {
+      target.fill(0)
+      return failure('EFAULT')
+    }
+    const from = packet.data + u32(offset)
+    target.set(memory.bytes.subarray(from, from + target.length))
+    return 0n
+  },
+  skb_store_bytes: ({ memory, packet }, _ctx, offset, from, size, flags) => {
+    // BPF_F_RECOMPUTE_CSUM and BPF_F_INVALIDATE_HASH: this engine keeps neither checksum nor hash beside a packet.
+    if ((flags & ~3n) !== 0n) return failure('EINVAL')
+    const source = memory.readable(address(from), u32(size))
+    if (u32(offset) + source.length > packet.length) return failure('EFAULT')
+    memory.bytes.set(source, packet.data + u32(offset))
+    return 0n
+  },
+} as const satisfies { readonly [name in HelperName]?: Helper }
+
+/** A record knows its ring buffer by its address alone: the region that holds it. */
+function giveBack(call: HelperCall, record: bigint, flags: bigint, discard: boolean): bigint {
+  call.ringOf(record).commit(address(record), flags, discard)
+  return 0n
+}
+
+/** By name. */
+export const HELPERS: { readonly [name in HelperName]?: Helper } = helpers
+
+/** The helpers that the user engine has: for a Platform that describes it. */
+export const USER_HELPERS = Object.keys(helpers) as readonly HelperName[]
+
+/** Why a helper is missing: the first that fits. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(skb|csum|l[34]_csum|lwt|set_hash|get_hash)/,
+    'it works on a struct sk_buff of the kernel, and packets here are plain bytes',
+  ],
+  [/redirect|fib_lookup|check_mtu/, 'there are no network devices to send a packet to'],
+  [/^(sk|skc|sock|msg|tcp|bind|get_?sockopt|setsockopt)_?|socket|_sock$|listener/, 'there are no kernel sockets'],
+  [
+    /task|cgroup|cgrp|inode|d_path|signal|stack|func_|perf_|branch|kallsyms|per_cpu_ptr|this_cpu_ptr|ima_/,
+    'it looks into the kernel, and there is none',
+  ],
+  [/^timer|^spin|kptr|dynptr|user_ringbuf/, 'this engine has no such objects in map values'],
+  [/^tail_call$/, 'this engine has no prog_array'],
+]
+
+/** Why the user engine does not have helper `name`. */
+export const whyNot = (name: HelperName): string =>
+  REASONS.find(([pattern]) => pattern.test(name))?.[1] ?? 'it needs the kernel'

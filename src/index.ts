@@ -1,0 +1,2 @@
+export * from './compile/surface.ts'
+export { Diagnostic } from './diag/diagnostic.ts'

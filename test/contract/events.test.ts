@@ -1,0 +1,84 @@
+// Events while they arrive: what a consumer that waits sees, on every engine.
+
+import { describe, expect, it } from 'vitest'
+import type { Collection, Engine } from '../../src/engine/engine.ts'
+import { COUNTING, hex, map, object, program, u64 } from './case.ts'
+import { KERNEL, USER } from './engines.ts'
+
+/** Emits a u64 that counts up from 1. */
+const EMIT = `
+  r1 = map_value[state][0] ll
+  r2 = 1
+  r2 = atomic64_fetch_add((u64 *)(r1 + 0), r2)
+  r2 += 1
+  *(u64 *)(r10 - 8) = r2
+  r1 = map[events] ll
+  r2 = r10
+  r2 += -8
+  r3 = 8
+  r4 = 0
+  call ringbuf_output
+  exit`
+
+for (const candidate of [USER, KERNEL]) {
+  const reason = 'missing' in candidate ? `: ${candidate.missing}` : ''
+  describe.skipIf('missing' in candidate)(`${candidate.name} engine${reason}`, () => {
+    const load = async (): Promise<{ collection: Collection; emit: () => void }> => {
+      const engine: Engine = (candidate as { engine: () => Engine }).engine()
+      const maps = [map('events', 'ringbuf', 0, 0, 4096), map('state', 'array', 4, 8, 1)]
+      const collection = await engine.load(object('events', [program('emit', 'xdp', EMIT)], maps))
+      return { collection, emit: () => void collection.progs.get('emit')!.run({ data: COUNTING }) }
+    }
+
+    it('hands records out in order, those that wait and those that come', async () => {
+      const { collection, emit } = await load()
+      using _ = collection
+      using source = collection.maps.get('events')!.events()
+      emit()
+      emit()
+      const seen: string[] = []
+      for await (const record of source) {
+        seen.push(hex(record))
+        if (seen.length === 5) break
+        if (seen.length >= 2) setTimeout(emit, 1)
+      }
+      expect(seen).toEqual([1n, 2n, 3n, 4n, 5n].map(u64))
+      expect(source.received).toBe(5)
+      expect(source.lost).toBeUndefined()
+    })
+
+    it('goes round the ring many times without a gap', async () => {
+      const { collection, emit } = await load()
+      using _ = collection
+      using source = collection.maps.get('events')!.events()
+      const seen: string[] = []
+      for (let round = 0; round < 20; round++) {
+        for (let i = 0; i < 100; i++) emit()
+        seen.push(...source.drain().map(hex))
+      }
+      expect(seen).toEqual(Array.from({ length: 2000 }, (_, i) => u64(BigInt(i + 1))))
+    })
+
+    it('ends the iteration when the collection is closed', async () => {
+      const { collection, emit } = await load()
+      const source = collection.maps.get('events')!.events()
+      emit()
+      const seen: string[] = []
+      for await (const record of source) {
+        seen.push(hex(record))
+        setTimeout(() => collection.close(), 1)
+      }
+      expect(seen).toEqual([u64(1n)])
+    })
+
+    it('has one consumer at a time', async () => {
+      const { collection } = await load()
+      using _ = collection
+      const events = collection.maps.get('events')!
+      const first = events.events()
+      expect(() => events.events()).toThrow(expect.objectContaining({ errno: 'EBUSY' }))
+      first.close()
+      events.events().close()
+    })
+  })
+}

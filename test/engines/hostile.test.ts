@@ -1,0 +1,92 @@
+// Programs that no verifier has seen: the user engine must come through any of them with a result or a Diagnostic, and
+// its memory with it. Instructions are drawn from the whole table, helpers from all that the engine has.
+// WAGGLE_FUZZ_RUNS and WAGGLE_FUZZ_SEED as in fuzz.test.ts.
+
+import { expect, it } from 'vitest'
+import { Diagnostic } from '../../src/diag/diagnostic.ts'
+import { USER_HELPERS, userEngine } from '../../src/engine/user/index.ts'
+import { disassemble } from '../../src/isa/disassemble.ts'
+import { type Insn, insn } from '../../src/isa/insn.ts'
+import { INSNS, make, makeWide } from '../../src/isa/table.ts'
+import type { ObjectSpec, Relocation } from '../../src/object/spec.ts'
+import { HELPER_IDS } from '../../src/spec/gen/uapi.ts'
+import { map, result } from '../contract/case.ts'
+import { random } from './generate.ts'
+
+const RUNS = Number(process.env.WAGGLE_FUZZ_RUNS ?? 2000)
+const SEED = Number(process.env.WAGGLE_FUZZ_SEED ?? 1)
+const ONE_SLOT = INSNS.filter(
+  ({ slots, name }) => slots === 1 && !['callx', 'call_kfunc'].includes(name) && !name.startsWith('cast'),
+)
+const MAPS = [result, map('h', 'hash', 4, 8, 4), map('l', 'lru_hash', 8, 16, 2), map('r', 'ringbuf', 0, 0, 4096)]
+
+function hostile(seed: number): ObjectSpec {
+  const next = random(seed)
+  const pick = <T>(from: readonly T[]): T => from[next(from.length)]
+  const insns: Insn[] = [make('mov64_reg', { dst: 6, src: 1 })]
+  const relocations: Relocation[] = []
+  const wide = (): void => {
+    const kind = next(3)
+    if (kind < 2) {
+      const target = kind === 0 ? pick(MAPS) : result
+      relocations.push({ insn: insns.length, kind: kind === 0 ? 'map' : 'map_value', map: target.name, offset: 0 })
+      insns.push(...makeWide(kind === 0 ? 'lddw_map_fd' : 'lddw_map_value', { dst: 1 + next(5) }))
+    } else insns.push(...makeWide('lddw_func', { dst: 1 + next(5), imm: next(20) - 10 }))
+  }
+  for (let i = 0; i < 40; i++) {
+    const kind = next(10)
+    if (kind === 0) wide()
+    else if (kind < 3) insns.push(make('call_helper', { imm: HELPER_IDS[pick(USER_HELPERS)] }))
+    else if (kind === 3)
+      insns.push(
+        make('mov64_reg', { dst: 1 + next(5), src: 10 }),
+        make('add64_imm', { dst: 1 + next(5), imm: -next(64) }),
+      )
+    else if (kind === 4) insns.push(make('mov64_imm', { dst: 1 + next(5), imm: next(70) - 6 }))
+    else {
+      const row = pick(ONE_SLOT)
+      const field = (of: unknown, value: number): number => (typeof of === 'number' ? of : value)
+      const imm = field(row.imm, row.name.startsWith('call') ? next(20) - 10 : next(2 ** 32) | 0)
+      insns.push(
+        insn(row.opcode, field(row.dst, next(11)), field(row.src, next(11)), field(row.off, next(40) - 30), imm),
+      )
+    }
+  }
+  insns.push(make('exit'))
+  const program = {
+    name: 'hostile',
+    type: pick(['xdp', 'sched_cls', 'syscall'] as const),
+    section: 'x',
+    insns,
+    functions: [],
+    lines: [],
+    relocations,
+  } as const
+  return { name: 'hostile', license: 'GPL', programs: [program], maps: MAPS, types: [] }
+}
+
+it('unverified programs end in a result or a Diagnostic', { timeout: 20_000 + RUNS }, async () => {
+  const engine = userEngine({ fuel: 5000, memory: 2 ** 24, host: { now: 1n, random: 1 } })
+  const ends = new Map<string, number>()
+  for (let seed = SEED; seed < SEED + RUNS; seed++) {
+    let end = 'result'
+    try {
+      using collection = await engine.load(hostile(seed))
+      const data = new Uint8Array(64).fill(0xa5)
+      collection.progs.get('hostile')!.run({ data, ctx: data, repeat: 2 })
+      for (const live of collection.maps.values()) if (live.spec.type !== 'ringbuf') Array.from(live.entries())
+      expect(data).toEqual(new Uint8Array(64).fill(0xa5))
+    } catch (error) {
+      if (!(error instanceof Diagnostic)) {
+        throw new Error(
+          `WAGGLE_FUZZ_SEED=${seed} WAGGLE_FUZZ_RUNS=1\n${disassemble(hostile(seed).programs[0].insns)}`,
+          { cause: error },
+        )
+      }
+      end = error.code
+    }
+    ends.set(end, (ends.get(end) ?? 0) + 1)
+  }
+  // The programs are worth something only if they come as far as each of these ends.
+  if (RUNS >= 1000) for (const end of ['result', 'user/fault', 'user/fuel']) expect(ends.get(end)).toBeGreaterThan(0)
+})
