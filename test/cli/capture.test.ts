@@ -53,7 +53,9 @@ function countByHand(all: readonly { data: Uint8Array }[]) {
     let transport: number
     if (type === 0x0800 && data.length >= at + 20 && view.getUint8(at) >> 4 === 4) {
       protocol = view.getUint8(at + 9)
-      transport = (view.getUint16(at + 6) & 0x1fff) === 0 ? at + (view.getUint8(at) & 15) * 4 : data.length
+      const words = view.getUint8(at) & 15
+      // Later fragments have no ports, and a header of fewer than five words is none.
+      transport = (view.getUint16(at + 6) & 0x1fff) === 0 && words >= 5 ? at + words * 4 : data.length
     } else if (type === 0x86dd && data.length >= at + 40) {
       protocol = view.getUint8(at + 6)
       transport = at + 40
