@@ -83,6 +83,8 @@ export class Job implements Disposable {
       )
     const ending = await this.#live(() => look(false), interval, command, commandOutput)
     const elapsed = (performance.now() - began) / 1000
+    // Shown now and not after detaching, for which the kernel takes some 80 ms a program.
+    for (const stream of streams) stream.drain()
     // Detached before the last look, so that the final table stands still; the maps live as long as the collection.
     for (const { link } of this.#links) link.detach()
     for (const stream of streams) stream.finish()
@@ -196,9 +198,14 @@ class Stream {
     for await (const record of this.source) this.#show(record)
   }
 
+  /** Shows what is there. */
+  drain(): void {
+    for (const record of this.source.drain()) this.#show(record)
+  }
+
   /** What was sent before the programs were detached is still shown. */
   finish(): void {
-    for (const record of this.source.drain()) this.#show(record)
+    this.drain()
     this.source.close()
   }
 }
