@@ -99,7 +99,7 @@ function evaluate(node: Tree, inputs: readonly bigint[]): Value & { text: string
     return {
       ...type,
       value: wrap(type, holds ? a.value : b.value),
-      text: `((${a.text}) ${node.op} (${b.text}) ? ${a.text} : ${b.text})`,
+      text: `${FUNCTIONS[node.op]}(${a.text}, ${b.text})`,
     }
   }
   const text = `((${a.text}) ${node.op} (${b.text}))`
@@ -155,6 +155,18 @@ function shift(op: string, a: Value, count: bigint): Value {
   return { bits: type.bits, signed: type.signed, value: BigInt.asUintN(width, a.value) >> by }
 }
 
+/** Choices go through functions: TypeScript reads `a < (b) > (c)` as type arguments. */
+const FUNCTIONS: Readonly<Record<string, string>> = {
+  '<': 'lt',
+  '<=': 'le',
+  '>': 'gt',
+  '>=': 'ge',
+  '===': 'eq',
+  '!==': 'ne',
+}
+const functions = Object.entries(FUNCTIONS)
+  .map(([op, fn]) => `function ${fn}(a: number, b: number) {\n  return a ${op} b ? a : b\n}`)
+  .join('\n')
 const OFFSETS = [0, 1, 2, 4, 6, 10, 14, 22]
 const reads = LEAVES.map((type, i) => `  const v${i} = ${name(type)}(ctx.u${type.bits}(${OFFSETS[i]}))`).join('\n')
 
@@ -181,7 +193,9 @@ export const run = xdp((ctx) => {
 ${reads}
 ${sets}
   return XDP.PASS
-})`)
+})
+${functions}
+`)
         using collection = await userEngine().load(spec)
         expect(collection.progs.get('run')?.run({ data: packet }).retval).toBe(2)
         const out = collection.maps.get('out')

@@ -42,9 +42,6 @@ const COMM_BYTES = 16
 /** Raw tracepoints have at most this many arguments. */
 const RAW_ARGS = 12
 
-/** Thrown to leave a statement that depends on one that was refused: already reported. */
-const CASCADE = 'compile/cascade'
-
 export abstract class ExprLowering {
   readonly flow: Flow
   protected readonly scope: Scope
@@ -115,7 +112,10 @@ export abstract class ExprLowering {
     const binding = this.local(name)
     if (binding?.kind === 'const') return binding.operand
     if (binding?.kind === 'variable') return this.flow.read(binding.cell)
-    if (binding) throw this.report.error(span, CASCADE.slice('compile/'.length), `${name} has no value`)
+    if (binding) {
+      // Already reported where it is declared: src/compile/findings.ts drops this one.
+      throw this.report.error(span, 'cascade', `${name} has no value`)
+    }
     const entity = this.scope.lookup(name)
     switch (entity?.kind) {
       case undefined:

@@ -23,6 +23,9 @@ const WAYS_OUT: Readonly<Record<number, string>> = {
   2322: 'convert a number that is too wide: u16(x) keeps its low bits',
 }
 
+const SYNTAX = 'something is missing or too much, here or at the end of the line before'
+const DECLARATION = 'the editor shows the declaration of what is used here, with its types'
+
 /** Names that the checker cannot know: the compiler says it better. */
 const UNKNOWN_NAME: ReadonlySet<number> = new Set([
   2304, 2552, 2580, 2581, 2582, 2583, 2584, 2585, 2591, 2592, 2593, 18004,
@@ -88,6 +91,6 @@ function asDiagnostic(finding: Finding, report: Report): Diagnostic {
     code: `typescript/TS${finding.code}`,
     message: finding.message.replace(/\.$/, ''),
     at: report.location(finding),
-    help: undefinedArgument ? NULL_CHECK : WAYS_OUT[finding.code],
+    help: undefinedArgument ? NULL_CHECK : (WAYS_OUT[finding.code] ?? (finding.syntactic ? SYNTAX : DECLARATION)),
   })
 }

@@ -190,11 +190,11 @@ export class Flow {
       this.builder.block = there[0].block
       const [first, ...rest] = there.map(({ operand }) => (operand.kind === 'option' ? this.read(operand.of) : operand))
       const wanted = type?.kind === 'int' ? type : undefined
-      const like = rest.reduce(
-        (a, b) =>
-          a.kind === 'int' && b.kind === 'int' ? { ...a, type: this.common(a, b), weak: a.weak && b.weak } : a,
-        first,
-      )
+      let like = first
+      for (const other of rest) {
+        if (like.kind !== 'int' || other.kind !== 'int') continue
+        like = { kind: 'int', type: this.common(like, other), weak: like.weak && other.weak, node: like.node }
+      }
       const shaped = like.kind === 'int' && wanted ? { ...like, type: wanted, weak: false } : like
       cell = this.cell(shaped, 'merged', span)
       if (missing) cell = { kind: 'option', present: this.builder.variable('present'), of: cell }

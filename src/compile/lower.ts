@@ -69,6 +69,7 @@ class Lowering extends ExprLowering {
     const { fn } = program
     this.spans.push(fn)
     flow.at = fn.at
+    const before = report.found.length
     report.attempt(() => {
       if (fn.unsupported) throw report.unsupported(fn, fn.unsupported)
       this.enterProgram()
@@ -82,7 +83,8 @@ class Lowering extends ExprLowering {
       if (flow.open) {
         flow.at = Math.max(fn.at, fn.end - 1)
         if (program.type === 'xdp') {
-          if (this.reachesEnd())
+          // After another finding the end may be reached only because a return was left out.
+          if (this.reachesEnd() && report.found.length === before)
             throw report.error(
               { at: fn.end - 1, end: fn.end },
               'verdict',

@@ -128,7 +128,8 @@ class TypeScriptFrontEnd implements FrontEnd {
 const REFUSED: Readonly<Record<string, readonly [what: string, help: string]>> = {
   RegularExpressionLiteral: ['a regular expression', 'compare whole strings with ===, or match on the user side'],
   TemplateExpression: ['a template literal', 'emit the parts as fields of a record and format them on the user side'],
-  NoSubstitutionTemplateLiteral: ['a template literal', "write it as a plain string: 'text'"],
+  // The package's other name for NoSubstitutionTemplateLiteral, and the one that a look-up by number gives.
+  FirstTemplateToken: ['a template literal', "write it as a plain string: 'text'"],
   TaggedTemplateExpression: ['a tagged template', 'format text on the user side'],
   AwaitExpression: ['await', 'kernel code runs to its end at once; wait on the user side'],
   YieldExpression: ['yield', 'kernel code runs to its end at once; emit() hands records to the user side'],
