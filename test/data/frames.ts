@@ -16,7 +16,8 @@ export const mac = (last: number): number[] => [0x00, 0x00, 0x5e, 0x00, 0x53, la
 export const ip4 = (text: string): number[] => text.split('.').map(Number)
 export const ip6 = (text: string): number[] => {
   const [head, tail = ''] = text.split('::')
-  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)))
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))
   const [front, back] = [groups(head), groups(tail)]
   return [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back].flatMap(be16)
 }
@@ -40,7 +41,13 @@ export const ethernet = (
   type: number,
   payload: Uint8Array,
 ): Uint8Array<ArrayBuffer> =>
-  bytes(mac(to), mac(from), tags.flatMap((tag) => [...be16(tag.type), ...be16(tag.id)]), be16(type), payload)
+  bytes(
+    mac(to),
+    mac(from),
+    tags.flatMap((tag) => [...be16(tag.type), ...be16(tag.id)]),
+    be16(type),
+    payload,
+  )
 
 export interface Ipv4Init {
   readonly from: string
@@ -58,7 +65,20 @@ export function ipv4(init: Ipv4Init, payload: Uint8Array): Uint8Array<ArrayBuffe
   const { from, to, protocol, id = 0, options = [], fragmentOffset = 0, moreFragments = false } = init
   const words = 5 + options.length / 4
   const flags = (moreFragments ? 0x2000 : fragmentOffset > 0 ? 0 : 0x4000) | (fragmentOffset / 8)
-  const header = bytes(0x40 | words, 0, be16(words * 4 + payload.length), be16(id), be16(flags), 64, protocol, 0, 0, ip4(from), ip4(to), options)
+  const header = bytes(
+    0x40 | words,
+    0,
+    be16(words * 4 + payload.length),
+    be16(id),
+    be16(flags),
+    64,
+    protocol,
+    0,
+    0,
+    ip4(from),
+    ip4(to),
+    options,
+  )
   header.set(be16(checksum(header)), 10)
   return bytes(header, payload)
 }
@@ -78,7 +98,12 @@ function pseudo({ from, to }: Ends, protocol: number, length: number): Uint8Arra
 }
 
 /** `segment` with the checksum over it and its pseudo-header at `offset`. */
-function summed(ends: Ends, protocol: number, segment: Uint8Array<ArrayBuffer>, offset: number): Uint8Array<ArrayBuffer> {
+function summed(
+  ends: Ends,
+  protocol: number,
+  segment: Uint8Array<ArrayBuffer>,
+  offset: number,
+): Uint8Array<ArrayBuffer> {
   segment.set(be16(checksum(bytes(pseudo(ends, protocol, segment.length), segment))), offset)
   return segment
 }
@@ -112,13 +137,26 @@ export const icmp6 = (ends: Ends, type: number, body: Uint8Array): Uint8Array<Ar
 
 /** A request (1) or reply (2) for IPv4 over Ethernet. */
 export const arp = (operation: 1 | 2, from: string, to: string, sender = 1, target = 0): Uint8Array<ArrayBuffer> =>
-  bytes(be16(1), be16(0x0800), 6, 4, be16(operation), mac(sender), ip4(from), target ? mac(target) : [0, 0, 0, 0, 0, 0], ip4(to))
+  bytes(
+    be16(1),
+    be16(0x0800),
+    6,
+    4,
+    be16(operation),
+    mac(sender),
+    ip4(from),
+    target ? mac(target) : [0, 0, 0, 0, 0, 0],
+    ip4(to),
+  )
 
 /** `frame` with zeros up to the 60 bytes that Ethernet asks for. */
 export const padded = (frame: Uint8Array): Uint8Array<ArrayBuffer> =>
   bytes(frame, new Uint8Array(Math.max(0, 60 - frame.length)))
 
-const labels = (name: string): number[] => [...name.split('.').flatMap((label) => [label.length, ...Buffer.from(label)]), 0]
+const labels = (name: string): number[] => [
+  ...name.split('.').flatMap((label) => [label.length, ...Buffer.from(label)]),
+  0,
+]
 /** A (1) and AAAA (28) questions. */
 export type RecordType = 1 | 28
 

@@ -57,7 +57,10 @@ function conversation(next: Next, { client, server, source, port, messages, tags
     const [from, to] = who === 'client' ? [client, server] : [server, client]
     const [mine, theirs] = who === 'client' ? [source, port] : [port, source]
     const acknowledge = flags & f.TCP.ack ? sequence[who === 'client' ? 'server' : 'client'] : 0
-    const segment = f.tcp({ from, to, source: mine, dest: theirs, sequence: sequence[who], acknowledge, flags }, text(next, length))
+    const segment = f.tcp(
+      { from, to, source: mine, dest: theirs, sequence: sequence[who], acknowledge, flags },
+      text(next, length),
+    )
     sequence[who] += length + (flags & (f.TCP.syn | f.TCP.fin) ? 1 : 0)
     return wrap({ from, to }, f.PROTOCOL.tcp, segment, next(65536))
   }
@@ -72,7 +75,14 @@ function conversation(next: Next, { client, server, source, port, messages, tags
 }
 
 /** A datagram and its answer. */
-function exchange(next: Next, ends: f.Ends, source: number, dest: number, payloads: readonly [Uint8Array, Uint8Array], tags?: readonly f.Tag[]): Frame[] {
+function exchange(
+  next: Next,
+  ends: f.Ends,
+  source: number,
+  dest: number,
+  payloads: readonly [Uint8Array, Uint8Array],
+  tags?: readonly f.Tag[],
+): Frame[] {
   const wrap = wrapped(tags)
   const back = { from: ends.to, to: ends.from }
   return [
@@ -81,13 +91,23 @@ function exchange(next: Next, ends: f.Ends, source: number, dest: number, payloa
   ]
 }
 
-const NAMES = ['www.example.com', 'api.example.com', 'mail.example.org', 'static.example.net', 'db.example.com', 'updates.example.org']
+const NAMES = [
+  'www.example.com',
+  'api.example.com',
+  'mail.example.org',
+  'static.example.net',
+  'db.example.com',
+  'updates.example.org',
+]
 
 /** A question for a name's address, and its answer. */
 function resolve(next: Next, ends: f.Ends, n: number): Frame[] {
   const [id, name] = [next(65536), NAMES[n % NAMES.length]]
   const [type, address] = n % 3 === 2 ? ([28, WEB6] as const) : ([1, WEB] as const)
-  return exchange(next, ends, 32768 + next(28000), 53, [f.dnsQuery(id, name, type), f.dnsAnswer(id, name, type, address)])
+  return exchange(next, ends, 32768 + next(28000), 53, [
+    f.dnsQuery(id, name, type),
+    f.dnsAnswer(id, name, type, address),
+  ])
 }
 
 function ping(next: Next, ends: f.Ends, sequence: number): Frame[] {
@@ -96,23 +116,49 @@ function ping(next: Next, ends: f.Ends, sequence: number): Frame[] {
   const back = { from: ends.to, to: ends.from }
   if (ends.from.includes(':')) {
     const body = f.bytes(f.be16(0x1234), f.be16(sequence), data)
-    return [wrap(ends, f.PROTOCOL.icmp6, f.icmp6(ends, 128, body), 0), wrap(back, f.PROTOCOL.icmp6, f.icmp6(back, 129, body), 0)]
+    return [
+      wrap(ends, f.PROTOCOL.icmp6, f.icmp6(ends, 128, body), 0),
+      wrap(back, f.PROTOCOL.icmp6, f.icmp6(back, 129, body), 0),
+    ]
   }
-  return [wrap(ends, f.PROTOCOL.icmp, f.icmpEcho(8, sequence, data), sequence), wrap(back, f.PROTOCOL.icmp, f.icmpEcho(0, sequence, data), sequence)]
+  return [
+    wrap(ends, f.PROTOCOL.icmp, f.icmpEcho(8, sequence, data), sequence),
+    wrap(back, f.PROTOCOL.icmp, f.icmpEcho(0, sequence, data), sequence),
+  ]
 }
 
 const VLAN20 = [{ type: f.ETHERTYPE.vlan, id: 20 }]
-const QINQ = [{ type: f.ETHERTYPE.qinq, id: 100 }, { type: f.ETHERTYPE.vlan, id: 30 }]
+const QINQ = [
+  { type: f.ETHERTYPE.qinq, id: 100 },
+  { type: f.ETHERTYPE.vlan, id: 30 },
+]
 /** Two 802.1Q tags, as older equipment stacks them. */
-const STACKED = [{ type: f.ETHERTYPE.vlan, id: 200 }, { type: f.ETHERTYPE.vlan, id: 40 }]
+const STACKED = [
+  { type: f.ETHERTYPE.vlan, id: 200 },
+  { type: f.ETHERTYPE.vlan, id: 40 },
+]
 
 /** Conversations, each a list of frames in order. */
 function flows(next: Next): Frame[][] {
   const port = (): number => 49152 + next(16000)
   const tcp = (n: number, server: string, to: number, messages: number[], tags?: readonly f.Tag[]): Frame[] =>
-    conversation(next, { client: server.includes(':') ? client6(n) : client(n), server, source: port(), port: to, messages, tags })
+    conversation(next, {
+      client: server.includes(':') ? client6(n) : client(n),
+      server,
+      source: port(),
+      port: to,
+      messages,
+      tags,
+    })
   const udp = (n: number, server: string, to: number, sizes: [number, number], tags?: readonly f.Tag[]): Frame[] =>
-    exchange(next, { from: server.includes(':') ? client6(n) : client(n), to: server }, port(), to, [text(next, sizes[0]), text(next, sizes[1])], tags)
+    exchange(
+      next,
+      { from: server.includes(':') ? client6(n) : client(n), to: server },
+      port(),
+      to,
+      [text(next, sizes[0]), text(next, sizes[1])],
+      tags,
+    )
   return [
     ...[0, 1, 2, 3, 4, 5, 6, 7, 9].map((n) => tcp(n, WEB, 443, [260, 420, 90, 380, 120, 440, 60, 300])),
     ...[0, 2, 4].map((n) => tcp(n, WEB6, 443, [240, 410, 80, 330])),
@@ -136,7 +182,14 @@ function flows(next: Next): Frame[][] {
 }
 
 const whoHas = (from: string, n: number): Frame[] => [
-  f.padded(f.bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff], f.mac(16 + n), f.be16(f.ETHERTYPE.arp), f.arp(1, from, ROUTER, 16 + n))),
+  f.padded(
+    f.bytes(
+      [0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+      f.mac(16 + n),
+      f.be16(f.ETHERTYPE.arp),
+      f.arp(1, from, ROUTER, 16 + n),
+    ),
+  ),
   f.padded(f.ethernet({ to: 16 + n, from: 1 }, f.ETHERTYPE.arp, f.arp(2, ROUTER, from, 1, 16 + n))),
 ]
 
@@ -156,7 +209,11 @@ function fragments(next: Next): Frame[] {
   const datagram = f.udp({ ...ends, source: 53001, dest: 53 }, text(next, 600))
   const parts = [0, 240, 480].map((offset) => ({ offset, data: datagram.subarray(offset, offset + 240) }))
   return parts.map(({ offset, data }, i) =>
-    f.ethernet({}, f.ETHERTYPE.ipv4, f.ipv4({ ...ends, protocol: f.PROTOCOL.udp, id: 777, fragmentOffset: offset, moreFragments: i < 2 }, data)),
+    f.ethernet(
+      {},
+      f.ETHERTYPE.ipv4,
+      f.ipv4({ ...ends, protocol: f.PROTOCOL.udp, id: 777, fragmentOffset: offset, moreFragments: i < 2 }, data),
+    ),
   )
 }
 
@@ -164,21 +221,52 @@ function fragments(next: Next): Frame[] {
 function odd(next: Next): Frame[] {
   const ends = { from: client(1), to: ROUTER }
   const wrap = wrapped()
-  const whole = wrap(ends, f.PROTOCOL.tcp, f.tcp({ ...ends, source: 50000, dest: 443, sequence: 1, acknowledge: 0, flags: f.TCP.syn }, text(next, 0)), 1)
+  const whole = wrap(
+    ends,
+    f.PROTOCOL.tcp,
+    f.tcp({ ...ends, source: 50000, dest: 443, sequence: 1, acknowledge: 0, flags: f.TCP.syn }, text(next, 0)),
+    1,
+  )
   const inner = f.ipv4({ from: client(3), to: WEB, protocol: f.PROTOCOL.icmp }, f.icmpEcho(8, 1, text(next, 24)))
   const routed = (sequence: number): Frame =>
-    f.ethernet({}, f.ETHERTYPE.ipv4, f.ipv4({ ...ends, protocol: f.PROTOCOL.icmp, options: [7, 7, 4, 0, 0, 0, 0, 0] }, f.icmpEcho(8, sequence, text(next, 32))))
+    f.ethernet(
+      {},
+      f.ETHERTYPE.ipv4,
+      f.ipv4(
+        { ...ends, protocol: f.PROTOCOL.icmp, options: [7, 7, 4, 0, 0, 0, 0, 0] },
+        f.icmpEcho(8, sequence, text(next, 32)),
+      ),
+    )
   const optioned = f.ipv4(
     { ...ends, protocol: f.PROTOCOL.udp, options: [1, 1, 1, 0] },
     f.udp({ ...ends, source: 53002, dest: 123 }, text(next, 48)),
   )
-  const hopByHop = f.bytes(f.PROTOCOL.udp, 0, 1, 4, 0, 0, 0, 0, f.udp({ from: client6(1), to: WEB6, source: 53003, dest: 443 }, text(next, 20)))
+  const hopByHop = f.bytes(
+    f.PROTOCOL.udp,
+    0,
+    1,
+    4,
+    0,
+    0,
+    0,
+    0,
+    f.udp({ from: client6(1), to: WEB6, source: 53003, dest: 443 }, text(next, 20)),
+  )
   const badLength = f.bytes(whole)
   badLength[14] = 0x42
   return [
-    ...[1, 2, 3].map((n) => wrap({ from: ROUTER, to: PLAIN }, f.PROTOCOL.gre, f.bytes(f.be16(0), f.be16(0x0800), inner), n)),
-    ...[1, 2].map((n) => wrap({ from: ROUTER, to: PLAIN }, f.PROTOCOL.esp, f.bytes(f.be32(0x1001), f.be32(n), text(next, 64)), n)),
-    wrap({ from: client(4), to: PLAIN }, f.PROTOCOL.sctp, f.bytes(f.be16(36412), f.be16(36412), f.be32(0), f.be32(0), text(next, 20)), 9),
+    ...[1, 2, 3].map((n) =>
+      wrap({ from: ROUTER, to: PLAIN }, f.PROTOCOL.gre, f.bytes(f.be16(0), f.be16(0x0800), inner), n),
+    ),
+    ...[1, 2].map((n) =>
+      wrap({ from: ROUTER, to: PLAIN }, f.PROTOCOL.esp, f.bytes(f.be32(0x1001), f.be32(n), text(next, 64)), n),
+    ),
+    wrap(
+      { from: client(4), to: PLAIN },
+      f.PROTOCOL.sctp,
+      f.bytes(f.be16(36412), f.be16(36412), f.be32(0), f.be32(0), text(next, 20)),
+      9,
+    ),
     routed(1),
     routed(2),
     f.ethernet({}, f.ETHERTYPE.ipv4, optioned),
@@ -194,7 +282,9 @@ function odd(next: Next): Frame[] {
     whole.slice(0, 24),
     whole.slice(0, 34),
     whole.slice(0, 44),
-    f.ethernet({}, f.ETHERTYPE.ipv6, f.ipv6({ from: client6(0), to: WEB6, next: f.PROTOCOL.tcp }, new Uint8Array(0))).slice(0, 40),
+    f
+      .ethernet({}, f.ETHERTYPE.ipv6, f.ipv6({ from: client6(0), to: WEB6, next: f.PROTOCOL.tcp }, new Uint8Array(0)))
+      .slice(0, 40),
     badLength,
     f.ethernet({}, f.ETHERTYPE.ipv4, f.bytes(0x4f, whole.subarray(15))),
   ]

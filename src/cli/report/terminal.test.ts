@@ -5,6 +5,7 @@ import { TerminalReport } from './terminal.ts'
 class Screen {
   readonly color = false
   lines: string[] = ['']
+  #column = 0
   readonly #columns: number
   readonly #rows: number
 
@@ -18,12 +19,23 @@ class Screen {
   }
 
   write(text: string): void {
-    for (const part of text.split(/(\x1b\[\d*[AJ]|\n)/)) {
+    for (const part of text.split(/(\x1b\[\d*[AJ]|[\r\n])/)) {
       const up = /^\x1b\[(\d+)A$/.exec(part)
-      if (up) this.lines.splice(this.lines.length - 1 - Number(up[1]), Number.POSITIVE_INFINITY, '')
-      else if (part === '\n') this.lines.push('')
-      else if (!part.startsWith('\x1b')) this.lines[this.lines.length - 1] += part
+      if (up) this.lines.length -= Number(up[1])
+      else if (part === '\x1b[J') this.#put('', 0)
+      else if (part === '\n' || part === '\r') {
+        if (part === '\n') this.lines.push('')
+        this.#column = 0
+      } else this.#put(part)
     }
+  }
+
+  /** Writes over what stands at the cursor; what stands behind it stays unless `rest` says otherwise. */
+  #put(text: string, rest = Number.POSITIVE_INFINITY): void {
+    const line = this.lines[this.lines.length - 1].padEnd(this.#column)
+    const end = this.#column + text.length
+    this.lines[this.lines.length - 1] = line.slice(0, this.#column) + text + line.slice(end, end + rest)
+    this.#column = end
   }
 }
 
@@ -49,6 +61,15 @@ describe('the terminal report', () => {
       'interrupted after 2.0 s',
       '',
     ])
+  })
+
+  it('is not smeared by the ^C that a terminal echoes', () => {
+    const screen = new Screen(60, 24)
+    const report = new TerminalReport(screen, 50, true)
+    report.maps(counts(1n), false)
+    screen.write('^C')
+    report.maps(counts(2n), true)
+    expect(screen.lines[0]).toBe('counts  1 key, 2 in total')
   })
 
   it('keeps events above the live view, in order', async () => {

@@ -74,7 +74,8 @@ export class TerminalReport implements Report {
 
   /** What stays goes above the live view, which is drawn anew below it. */
   #redraw(): void {
-    if (this.#drawn > 0) this.#screen.write(`\x1b[${this.#drawn}A\x1b[J`)
+    // From the first column: Ctrl-C leaves a `^C` behind the cursor.
+    if (this.#drawn > 0) this.#screen.write(`\r\x1b[${this.#drawn}A\x1b[J`)
     this.#drawn = 0
     if (this.#pending.length > 0) this.#keep(this.#pending.join('\n'))
     this.#pending = []
