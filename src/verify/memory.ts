@@ -82,18 +82,21 @@ export function load(env: Env, state: State, base: PointerValue, off: number, si
 /** Bounds and rights of an access to memory that is neither the stack nor the context. */
 export function assertAccess(env: Env, base: PointerValue, off: number, size: number, access: Access): void {
   switch (base.kind) {
-    case 'map_value': {
-      const { map } = base
-      if (!map) return
-      assertMapAccess(env, map, access)
-      return assertRegion(base, off, size, map.valueSize, access, 'map-bounds', `a value of \`${map.name}\``)
-    }
+    case 'map_value':
+      if (base.map) {
+        assertMapAccess(env, base.map, access)
+        const what = `a value of \`${base.map.name}\``
+        assertRegion(base, off, size, base.map.valueSize, access, 'map-bounds', what)
+      }
+      return
     case 'mem':
-      return assertRegion(base, off, size, base.size, access, 'memory-bounds', 'a ring buffer record')
+      assertRegion(base, off, size, base.size, access, 'memory-bounds', 'a ring buffer record')
+      return
     case 'packet':
     case 'packet_meta':
       assertPacketAccess(env, access)
-      return assertPacketRange(base, off, size, access)
+      assertPacketRange(base, off, size, access)
+      return
     default:
       throw new Refusal('bad-pointer', 'this cannot be accessed as memory')
   }
@@ -124,7 +127,10 @@ function loadMap(env: Env, base: PointerValue, off: number, size: Size, signed: 
 
 /** A store through any pointer that may be written. Gives back the value with the id it got by being spilled. */
 export function store(env: Env, state: State, base: PointerValue, off: number, size: Size, what: Stored): void {
-  if (base.kind === 'stack') return storeStack(env, state, base, off, size, what)
+  if (base.kind === 'stack') {
+    storeStack(env, state, base, off, size, what)
+    return
+  }
   if (base.kind === 'ctx') {
     assertContext(env, base, off, size, 'write')
     return
@@ -250,7 +256,10 @@ function scrub(bytes: number): number {
 function storeStack(env: Env, state: State, base: PointerValue, off: number, size: Size, what: Stored): void {
   assertAligned(base, off, size, 'the stack')
   const [low, high] = reachStack(env, state, base, off, size, 'write')
-  if (!isConst(base.n)) return storeSomewhere(state, base.frame, low, high, what)
+  if (!isConst(base.n)) {
+    storeSomewhere(state, base.frame, low, high, what)
+    return
+  }
   const frame = state.frames[base.frame]
   const index = slotAt(low)
   const { value } = what

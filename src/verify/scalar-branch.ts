@@ -164,25 +164,30 @@ function order(width: Width, signed: boolean, strict: boolean, a: Draft, b: Draf
 function apply(op: Condition, width: Width, a: Draft, b: Draft): void {
   switch (op) {
     case 'eq':
-      return meet(width, a, b)
+      meet(width, a, b)
+      return
     case 'ne':
     case 'set':
     case 'clear': {
       const [other, known] = isConstAt(b, width) ? [a, b] : [b, a]
       if (!isConstAt(known, width)) return
       const value = valueAt(known, width)
-      return op === 'ne' ? exclude(width, other, value) : refineBits(op, width, other, value)
+      if (op === 'ne') exclude(width, other, value)
+      else refineBits(op, width, other, value)
+      return
     }
     case 'lt':
     case 'le':
     case 'slt':
     case 'sle':
-      return order(width, op.startsWith('s'), op.endsWith('t'), a, b)
+      order(width, op.startsWith('s'), op.endsWith('t'), a, b)
+      return
     case 'gt':
     case 'ge':
     case 'sgt':
     case 'sge':
-      return order(width, op.startsWith('s'), op.endsWith('t'), b, a)
+      order(width, op.startsWith('s'), op.endsWith('t'), b, a)
+      return
   }
 }
 

@@ -34,8 +34,7 @@ const known: fc.Arbitrary<{ n: bigint; a: Scalar }> = fc
     const d = draft(ANY)
     if (how !== 2) d.bits = { value: n & ~mask & ((1n << 64n) - 1n), mask }
     if (how !== 1) {
-      d.umin = n < other ? n : other
-      d.umax = n < other ? other : n
+      ;[d.umin, d.umax] = n < other ? [n, other] : [other, n]
       const [s, t] = [BigInt.asIntN(64, n), BigInt.asIntN(64, third)]
       d.smin = s < t ? s : t
       d.smax = s < t ? t : s
@@ -49,7 +48,11 @@ const width = fc.constantFrom<Width>(32, 64)
 
 describe('scalar', () => {
   it('a loosened scalar still allows its number', () => {
-    fc.assert(fc.property(known, ({ n, a }) => expect(holds(a, n)).toBe(true)))
+    fc.assert(
+      fc.property(known, ({ n, a }) => {
+        expect(holds(a, n)).toBe(true)
+      }),
+    )
   })
 
   it.each(OPS)('%s allows the concrete result', (op) => {
@@ -87,7 +90,10 @@ describe('scalar', () => {
       fc.property(known, known, width, (x, y, w) => {
         const truth = condition(op, w, x.n, y.n)
         const said = scalarBranch(op, w, x.a, y.a)
-        if (said !== undefined) return expect(said).toBe(truth)
+        if (said !== undefined) {
+          expect(said).toBe(truth)
+          return
+        }
         const [a, b] = scalarRefine(truth ? op : opposite(op), w, x.a, y.a)
         expect(holds(a, x.n)).toBe(true)
         expect(holds(b, y.n)).toBe(true)

@@ -328,7 +328,7 @@ function mul(d: Draft, b: Scalar): void {
   const signed = fits(smin, smax)
   const high = d.umax * b.umax
   d.umin = high <= U64 ? d.umin * b.umin : 0n
-  d.umax = high <= U64 ? high : U64
+  d.umax = min(high, U64)
   d.smin = signed ? smin : S64_MIN
   d.smax = signed ? smax : S64_MAX
   mul32(d, b)
@@ -343,7 +343,7 @@ function mul32(d: Draft, b: Scalar): void {
   const signed = low >= S32_MIN && high <= S32_MAX
   const top = d.u32max * b.u32max
   d.u32min = top <= U32_MAX ? d.u32min * b.u32min : 0
-  d.u32max = top <= U32_MAX ? top : U32_MAX
+  d.u32max = Math.min(top, U32_MAX)
   // `| 0` also makes a plain zero of -0.
   d.s32min = signed ? low | 0 : S32_MIN
   d.s32max = signed ? high | 0 : S32_MAX
@@ -492,7 +492,8 @@ export function scalarBin(op: BinOp, width: Width, a: Scalar, b: Scalar): Scalar
   const shift = SHIFTS[op]
   const plain = PLAIN[op]
   const amount = isConstAt(b, width) ? valueAt(b, width) : 64n
-  if (shift && amount < BigInt(width)) shift(d, Number(amount), width)
+  // The kernel looks at all 64 bits of the amount, even where the machine takes the low half only.
+  if (shift && amount < BigInt(width) && b.umax < BigInt(width)) shift(d, Number(amount), width)
   else if (plain) plain(d, b)
   else return ANY
   if (width === 32) zeroExtend(d)

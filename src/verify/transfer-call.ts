@@ -119,8 +119,8 @@ export function callLocal(env: Env, state: State, target: number): number {
 }
 
 /** Comes back from a function; gives the slot after the call. */
-export function leave(state: State, result: Value): number {
-  if (result.kind === 'stack') {
+export function leave(state: State, result: Value | undefined): number {
+  if (result?.kind === 'stack') {
     throw new Refusal(
       'bad-pointer',
       'a function returns a pointer into its stack, which is gone after it',

@@ -269,11 +269,12 @@ export class Transfer implements Machine<Value> {
   }
 
   exit(): void {
-    const result = this.get(0)
     if (this.#state.frames.length > 1) {
-      this.outcome.next = leave(this.#state, result)
+      // A function may leave r0 unset: only who reads it is refused.
+      this.outcome.next = leave(this.#state, this.#state.frame.regs[0])
       return
     }
+    const result = this.get(0)
     assertReleased(this.#state, 'the program ends')
     this.#assertResult(result)
     this.outcome.next = undefined

@@ -2,7 +2,7 @@
 
 import { assembleProgram } from '../../src/isa/assemble.ts'
 import type { Insn } from '../../src/isa/insn.ts'
-import type { MapSpec, ObjectSpec, Relocation } from '../../src/object/spec.ts'
+import type { FuncInfo, MapSpec, ObjectSpec, Relocation } from '../../src/object/spec.ts'
 import { HELPERS } from '../../src/spec/helpers.ts'
 import { linux } from '../../src/spec/linux.ts'
 import type { ProgTypeName } from '../../src/spec/names.ts'
@@ -43,6 +43,16 @@ export const PLATFORM: Platform = linux({ version: [6, 18] })
 
 const helpers = new Map<string, number>(HELPERS.map(({ name, id }) => [name, id]))
 
+/** The entry and every function that is called (opcode 0x85 with src 1, RFC 9669 section 4.3). */
+function functionsOf(insns: readonly Insn[]): FuncInfo[] {
+  const starts = new Set([0])
+  for (const [at, { opcode, src, imm }] of insns.entries()) {
+    const target = at + 1 + imm
+    if (opcode === 0x85 && src === 1 && target > 0 && target < insns.length) starts.add(target)
+  }
+  return [...starts].sort((a, b) => a - b).map((insn) => ({ insn, name: insn === 0 ? 'prog' : `f${insn}` }))
+}
+
 /** An object of one program and the maps that it names. */
 export function objectOf(
   insns: readonly Insn[],
@@ -62,7 +72,7 @@ export function objectOf(
         type,
         section: type,
         insns,
-        functions: [{ insn: 0, name: 'prog' }],
+        functions: functionsOf(insns),
         lines: [],
         relocations,
       },

@@ -119,11 +119,18 @@ class Generator {
     const dst = random.pick(NUMBERS)
     const wide = random.chance(0.6)
     const name = (reg: string): string => (wide ? reg : reg.replace('r', 'w'))
-    if (random.chance(0.1)) return this.#emit(`${name(dst)} = -${name(dst)}`)
-    if (random.chance(0.1)) return this.#emit(`${name(dst)} = (s${random.pick([8, 16])})${name(random.pick(NUMBERS))}`)
+    if (random.chance(0.1)) {
+      this.#emit(`${name(dst)} = -${name(dst)}`)
+      return
+    }
+    if (random.chance(0.1)) {
+      this.#emit(`${name(dst)} = (s${random.pick([8, 16])})${name(random.pick(NUMBERS))}`)
+      return
+    }
     if (random.chance(0.2)) {
       const by = random.chance(0.9) ? random.below(wide ? 64 : 32) : name(random.pick(NUMBERS))
-      return this.#emit(`${name(dst)} ${random.pick(SHIFTS)} ${by}`)
+      this.#emit(`${name(dst)} ${random.pick(SHIFTS)} ${by}`)
+      return
     }
     const op = random.pick(ARITHMETIC)
     const imm = this.#imm()
@@ -232,7 +239,10 @@ class Generator {
   }
 
   #packet(): void {
-    if (this.#type === 'socket_filter') return this.#alu()
+    if (this.#type === 'socket_filter') {
+      this.#alu()
+      return
+    }
     const random = this.#random
     const [data, end] = this.#type === 'xdp' ? [0, 4] : [76, 80]
     this.#emit('r1 = *(u64 *)(r10 -512)', `r3 = *(u32 *)(r1 +${data})`, `r4 = *(u32 *)(r1 +${end})`)
@@ -290,7 +300,10 @@ class Generator {
   #call(): void {
     const random = this.#random
     if (this.#functions < 2 && random.chance(0.5)) this.#functions++
-    if (this.#functions === 0) return this.#alu()
+    if (this.#functions === 0) {
+      this.#alu()
+      return
+    }
     const target = random.below(this.#functions)
     this.#emit(
       `r1 = ${random.pick(NUMBERS)}`,
