@@ -33,7 +33,7 @@ export const demo: Command = {
       job = await prepareInKernel(example('exec-count.ts'), args, output)
     } catch (error) {
       if (!(error instanceof Diagnostic) || !error.code.startsWith('kernel/')) throw error
-      output.report.warn(`${error.message}${error.help ? `; ${error.help}` : ''}`)
+      output.report.warn(error.help ? `${error.message}. ${error.help}` : error.message)
       return await runOverCapture(example('packet-count.ts'), example('data/mixed.pcap'), args, output)
     }
     using running = job

@@ -21,6 +21,15 @@ export interface CtxField {
   readonly area?: boolean
 }
 
+/** A context that is plain bytes, read at any offset that is a multiple of the access's size. */
+export interface RawContext {
+  /** How many bytes. */
+  readonly raw: number
+  /** The first byte that may be accessed; 0 if absent. */
+  readonly from?: number
+  readonly writable?: boolean
+}
+
 export interface ProgTypeRow {
   readonly name: ProgTypeName
   readonly id: number
@@ -30,7 +39,7 @@ export interface ProgTypeRow {
   /** The context struct's name in the kernel: `xdp_md`. */
   readonly ctx: string
   /** The fields, or how many bytes may be read freely at any alignment of their size (tracepoint records), the first `from` of them excepted. */
-  readonly fields: readonly CtxField[] | { readonly raw: number; readonly from?: number; readonly writable?: boolean }
+  readonly fields: readonly CtxField[] | RawContext
   /** Whether packet data may be read and written directly. */
   readonly packet?: 'read' | 'write'
   /** Inclusive range that r0 must lie in at exit; absent: any. */

@@ -3,7 +3,7 @@
 // those of the kernel's check_mem_access for a privileged program on a machine with unaligned access.
 
 import type { MapSpec } from '../object/spec.ts'
-import type { CtxField } from '../spec/progtype.ts'
+import type { CtxField, RawContext } from '../spec/progtype.ts'
 import type { Env } from './env.ts'
 import { Refusal, type RefusalCode } from './refusal.ts'
 import { isConst, type Scalar, scalarText } from './scalar.ts'
@@ -228,7 +228,7 @@ export function assertContext(
     throw new Refusal('context-access', 'the context is accessed through a pointer that was moved', help)
   }
   if ('raw' in fields) {
-    assertRawContext(env, off, size, fields.raw, access)
+    assertRawContext(env, off, size, fields, access)
     return undefined
   }
   const field = fields.find((one) => off >= one.offset && off + size <= one.offset + one.size)
@@ -240,7 +240,7 @@ export function assertContext(
   if (access === 'write' && !field.writable) {
     throw new Refusal('context-access', `\`${field.name}\` of the ${name} context is read-only`)
   }
-  const narrow = access === 'read' && field.kind === 'scalar' ? (field.narrow ?? field.size) : field.size
+  const narrow = narrowest(field, access)
   if (size < narrow || off % size !== 0) {
     throw new Refusal(
       'context-access',
@@ -250,11 +250,22 @@ export function assertContext(
   return field
 }
 
-function assertRawContext(env: Env, off: number, size: number, limit: number, access: Access): void {
+/** The least bytes of a field that may be accessed: pointers are read whole. */
+function narrowest(field: CtxField, access: Access): number {
+  const least = access === 'write' ? field.narrowWrite : field.kind === 'scalar' ? field.narrow : undefined
+  return least ?? field.size
+}
+
+/** A context that is bytes: of a tracepoint record the first eight, the kernel's own, may not be read. */
+function assertRawContext(env: Env, off: number, size: number, context: RawContext, access: Access): void {
   const { name } = env.type
-  if (access === 'write') throw new Refusal('context-access', `the context of a ${name} program is read-only`)
-  if (off < 0 || off + size > limit || off % size !== 0) {
-    throw new Refusal('context-access', `${bytes(size)} at offset ${off} of the ${name} context cannot be read`)
+  if (access === 'write' && !context.writable) {
+    throw new Refusal('context-access', `the context of a ${name} program is read-only`)
+  }
+  const { raw, from = 0 } = context
+  if (off < from || off + size > raw || off % size !== 0) {
+    const help = off < from ? `what a program may read begins at offset ${from}` : undefined
+    throw new Refusal('context-access', `${bytes(size)} at offset ${off} of the ${name} context cannot be read`, help)
   }
   const { target } = env.program
   const format = name === 'tracepoint' && target !== undefined ? env.platform.tracepoint(target) : undefined

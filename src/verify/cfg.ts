@@ -117,8 +117,16 @@ interface Flow {
 
 const bad = (message: string, at: number, help?: string): Refusal => new Refusal('structure', message, help, at)
 
+/** What a platform says of instructions. */
+export interface Target {
+  /** The number of arguments of a helper. */
+  readonly argsOf: (helper: number) => number
+  /** Whether it has this instruction. */
+  readonly has: (row: NamedRow) => boolean
+}
+
 /** Rows of the table, and the flow of each instruction. Throws a Refusal on what is no instruction. */
-function decode(insns: readonly Insn[], argsOf: (helper: number) => number): [(NamedRow | undefined)[], Flow[]] {
+function decode(insns: readonly Insn[], { argsOf, has }: Target): [(NamedRow | undefined)[], Flow[]] {
   const rows: (NamedRow | undefined)[] = []
   const flows: Flow[] = []
   for (let at = 0; at < insns.length; at++) {
@@ -128,6 +136,8 @@ function decode(insns: readonly Insn[], argsOf: (helper: number) => number): [(N
       const why = explain(insn, at)
       throw bad(why.message, at, why.help)
     }
+    if (!has(row))
+      throw bad(`${row.name} needs ${row.since === 'none' ? 'an engine that is not Linux' : `Linux ${row.since}`}`, at)
     checkOperands(insn, row, at)
     const scan = new Scan(argsOf)
     row.mean(scan, insn, insns[at + 1])
@@ -269,12 +279,11 @@ function findLive(flows: readonly Flow[]): Uint16Array {
 }
 
 /**
- * Checks the structure and says what it is. `argsOf` gives the number of arguments of a helper. Throws a Refusal
- * that names the instruction.
+ * Checks the structure and says what it is. Throws a Refusal that names the instruction.
  */
-export function structureOf(insns: readonly Insn[], argsOf: (helper: number) => number): Structure {
+export function structureOf(insns: readonly Insn[], target: Target): Structure {
   if (insns.length === 0) throw bad('the program has no instructions', 0)
-  const [rows, flows] = decode(insns, argsOf)
+  const [rows, flows] = decode(insns, target)
   const subprogs = findSubprogs(flows, rows)
   const subprogOf = new Uint16Array(insns.length)
   for (const [i, subprog] of subprogs.entries()) {

@@ -34,10 +34,6 @@ export interface Env {
   statesPeak: number
 }
 
-/** Whether the platform is at least this release. */
-export const atLeast = (platform: Platform, major: number, minor: number): boolean =>
-  platform.version[0] > major || (platform.version[0] === major && platform.version[1] >= minor)
-
 /** The map of that name. */
 export function mapNamed(env: Env, name: string): MapSpec {
   const map = env.maps.get(name)

@@ -4,9 +4,10 @@
 
 import { Diagnostic } from '../diag/diagnostic.ts'
 import type { ObjectSpec, ProgramSpec } from '../object/spec.ts'
+import { atLeast } from '../spec/linux.ts'
 import type { Platform } from '../spec/platform.ts'
 import { type Structure, structureOf } from './cfg.ts'
-import { atLeast, type Env, type VerifyOptions } from './env.ts'
+import type { Env, VerifyOptions } from './env.ts'
 import { explore, stackOfChain } from './explore.ts'
 import { Refusal } from './refusal.ts'
 import { report } from './report.ts'
@@ -65,7 +66,7 @@ export function verifyProgram(
     type,
     maps: new Map(spec.maps.map((map) => [map.name, map])),
     relocations: new Map(program.relocations.map((one) => [one.insn, one])),
-    uninitStack: atLeast(platform, 6, 3),
+    uninitStack: atLeast(platform.version, '6.3'),
     stackDepth: [],
     ids: 0,
     insnsProcessed: 0,
@@ -83,7 +84,10 @@ function judge(env: Env): ProgramVerdict {
     stackDepth,
   })
   try {
-    env.structure = structureOf(env.insns, (helper) => env.platform.helpersById.get(helper)?.args.length ?? 5)
+    env.structure = structureOf(env.insns, {
+      argsOf: (helper) => env.platform.helpersById.get(helper)?.args.length ?? 5,
+      has: ({ since }) => since !== 'none' && atLeast(env.platform.version, since),
+    })
     env.stackDepth = env.structure.subprogs.map(() => 0)
     const failure = explore(env)
     if (failure) {

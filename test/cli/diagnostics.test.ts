@@ -2,6 +2,10 @@
 // caret, what to do, and a non-zero exit.
 
 import { describe, expect, it } from 'vitest'
+import { userEnginePlatform } from '../../src/cli/platform.ts'
+import { compileSource } from '../../src/cli/source.ts'
+import { Diagnostic } from '../../src/diag/index.ts'
+import { kernelEngine } from '../../src/engine/kernel/index.ts'
 import { NO_KERNEL, Scratch, SKIPPED, waggle } from './waggle.ts'
 
 const HEAD = `import { comm, config, hash, i64, ktime, pid, ringbuf, str, struct, tracepoint, u32, u64, u8, XDP, xdp } from 'waggle'\n`
@@ -129,6 +133,23 @@ describe('waggle verify refuses', () => {
       'let a = 1\nlet b = 2\nexport const one = xdp((ctx) => (ctx.length > a ? XDP.DROP : XDP.PASS))\nexport const two = xdp((ctx) => (ctx.length > b ? XDP.DROP : XDP.PASS))\n',
     )
     expect(text.match(/^error/gm)?.length).toBe(2)
+  })
+})
+
+describe.skipIf(NO_KERNEL)(`the kernel refuses what our verifier was not asked about${SKIPPED}`, () => {
+  it('and its refusal points at the TypeScript line, with its log kept', async () => {
+    const text = `${HEAD}export const counts = hash(u32, u64, 16)\nexport const onPacket = xdp((ctx) => {\n  return counts.get(1)! > 5 ? XDP.DROP : XDP.PASS\n})\n`
+    const spec = await compileSource('probe.ts', text, userEnginePlatform())
+    using engine = kernelEngine()
+    const refusal = await engine.load(spec).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    expect(refusal).toBeInstanceOf(Diagnostic)
+    const { at, log, code } = refusal as Diagnostic
+    expect(code).toMatch(/^kernel\//)
+    expect(at).toMatchObject({ file: 'probe.ts', line: 4, text: '  return counts.get(1)! > 5 ? XDP.DROP : XDP.PASS' })
+    expect(log).toContain('; return counts.get(1)! > 5 ? XDP.DROP : XDP.PASS @ probe.ts:4')
   })
 })
 

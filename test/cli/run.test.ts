@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { finalMap, NO_KERNEL, ROOT, Running, Scratch, SKIPPED, waggle } from './waggle.ts'
+import { BIN, finalMap, NO_KERNEL, ROOT, Running, Scratch, SKIPPED, waggle } from './waggle.ts'
 
 const EXEC_COUNT = 'examples/exec-count.ts'
 const LOOP = ['sh', '-c', 'for i in 1 2 3; do /bin/true; done']
@@ -183,6 +184,33 @@ export const onExec = tracepoint('sched/sched_process_exec', () => counts.inc(co
         ['true', 3],
       ]),
     )
+  })
+})
+
+const NO_PTY = spawnSync('script', ['--version']).error ? ' (skipped: no script(1) to make a terminal with)' : ''
+
+describe.skipIf(NO_KERNEL || NO_PTY)(`waggle run, in a terminal${SKIPPED}${NO_PTY}`, () => {
+  const inTerminal = (command: string) =>
+    spawnSync('script', ['-qec', `${process.execPath} ${BIN} ${command}`, '/dev/null'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      env: { ...process.env, WAGGLE_CACHE_DIR: '', NO_COLOR: '1' },
+    })
+
+  it('shows tables, and leaves the final one', () => {
+    const { stdout, status } = inTerminal(`run ${EXEC_COUNT} -- sh -c 'for i in 1 2 3; do /bin/true; done'`)
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/waggle examples\/exec-count.ts on kernel [\d.]+, source to attached in [\d.]+ ms/)
+    expect(stdout).toMatch(/counts {2}2 keys, 4 in total\r\n {2}true {2}3 {2}█+\r\n {2}sh {4}1 {2}█+\r\n/)
+    expect(stdout).toContain('the command ended')
+  })
+
+  it('draws the live view until its time is over', () => {
+    const { stdout, status } = inTerminal(`run ${EXEC_COUNT} --duration 500ms --interval 100ms`)
+    expect(status).toBe(0)
+    expect(stdout).toContain('Ctrl-C ends it')
+    expect(stdout).toContain('\x1b[J')
+    expect(stdout).toContain('the time is over')
   })
 })
 

@@ -27,14 +27,14 @@ describe('a table', () => {
     const lines = tableOf(
       view([
         { key: { protocol: 'udp', port: 53 }, value: { packets: 2n, bytes: 100n } },
-        { key: { protocol: 'tcp', port: 443 }, value: { packets: 40n, bytes: 9000n } },
+        { key: { protocol: 'tcp', port: 5432 }, value: { packets: 40n, bytes: 9000n } },
       ]),
       { ...options, width: 30 },
     )
     expect(lines).toEqual([
       'counts  2 keys',
       '  protocol  port  packets  bytes',
-      '  tcp        443       40  9,000',
+      '  tcp       5432       40  9,000',
       '  udp         53        2    100',
     ])
   })

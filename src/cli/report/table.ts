@@ -27,10 +27,12 @@ export function tableOf(view: MapView, { rows, width, color }: TableOptions): st
   const keys = columnsOf(
     shown.map(({ key }) => key),
     'key',
+    String,
   )
   const values = columnsOf(
     shown.map(({ value }) => value),
     'value',
+    group,
   )
   const headed = keys.some(({ name }) => name !== 'key') || values.some(({ name }) => name !== 'value')
   const cells = [...keys, ...values].map((column) => ({ ...column, width: columnWidth(column, headed) }))
@@ -63,14 +65,18 @@ interface Column {
 const columnWidth = ({ name, texts }: Column, headed: boolean): number =>
   texts.reduce((most, text) => Math.max(most, text.length), headed ? name.length : 0)
 
+/** How a column's numbers are written: keys name things (ports, process numbers), so their digits stay together. */
+type Digits = (n: number | bigint) => string
+
 /** One column, or one for each member if the values are structs. */
-function columnsOf(values: readonly Value[], name: string): Column[] {
+function columnsOf(values: readonly Value[], name: string, digits: Digits): Column[] {
   const [first] = values
   if (isStruct(first)) {
     return Object.keys(first).flatMap((member) =>
       columnsOf(
         values.map((value) => (value as { readonly [name: string]: Value })[member]),
         member,
+        digits,
       ),
     )
   }
@@ -79,7 +85,7 @@ function columnsOf(values: readonly Value[], name: string): Column[] {
     {
       name,
       numeric,
-      texts: values.map((value) => (numeric ? group(value as number | bigint) : printable(formatValue(value)))),
+      texts: values.map((value) => (numeric ? digits(value as number | bigint) : printable(formatValue(value)))),
     },
   ]
 }

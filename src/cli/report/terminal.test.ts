@@ -52,7 +52,7 @@ describe('the terminal report', () => {
     report.maps(counts(6n), true)
     report.ended({ reason: 'interrupted', elapsed: 2, events: [] })
     expect(screen.lines).toEqual([
-      'waggle a.ts on kernel 6.18, 12 ms from source to attached',
+      'waggle a.ts on kernel 6.18, source to attached in 12 ms',
       'tracepoint:a:b',
       '',
       'counts  1 key, 6 in total',

@@ -32,7 +32,7 @@ export class TerminalReport implements Report {
   }
 
   started({ file, engine, sources, elapsed, cached, command }: Started): void {
-    const took = `${elapsed < 10 ? elapsed.toFixed(1) : Math.round(elapsed)} ms from source to attached${cached ? ' (compiled before)' : ''}`
+    const took = `source to attached in ${milliseconds(elapsed)}${cached ? ' (cached)' : ''}`
     this.#keep(
       `${this.#style('1;33', 'waggle')} ${file} ${this.#style('2', 'on')} ${engine}${this.#style('2', `, ${took}`)}`,
     )
@@ -69,7 +69,12 @@ export class TerminalReport implements Report {
     }
     if (verdicts) this.#keep([...verdicts].map(([name, n]) => `${name} ${group(n)}`).join(', '))
     const left = status === undefined ? '' : `, exit status ${status}`
-    this.#keep(this.#style('2', `${reason} after ${elapsed.toFixed(1)} s${left}`))
+    this.#keep(
+      this.#style(
+        '2',
+        `${reason} after ${elapsed < 1 ? milliseconds(elapsed * 1000) : `${elapsed.toFixed(1)} s`}${left}`,
+      ),
+    )
   }
 
   /** What stays goes above the live view, which is drawn anew below it. */
@@ -106,6 +111,8 @@ export class TerminalReport implements Report {
     return this.#screen.color ? `\x1b[${sgr}m${text}\x1b[0m` : text
   }
 }
+
+const milliseconds = (time: number): string => `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`
 
 const members = (value: { readonly [name: string]: Value }): string =>
   Object.entries(value)
