@@ -72,6 +72,7 @@ export class Job implements Disposable {
     const { report, file, engine, cached, command, interval, commandOutput } = this.#options
     const sources = this.#links.filter(({ own }) => !own).map(({ link }) => link.description)
     report.started({ file, engine: engine.description, sources, elapsed: this.#elapsed, cached, command })
+    for (const note of this.#collection.notes ?? []) report.warn(note)
 
     const began = performance.now()
     const streams = eventMaps(this.#collection).map((map) => new Stream(this.#collection, map, report))
