@@ -7,9 +7,9 @@ import { Diagnostic } from '../diag/diagnostic.ts'
 import type { Engine, Prog } from '../engine/engine.ts'
 import { eventMaps, lostOf, shownMaps, typedEvents, viewMap } from '../event/view.ts'
 import type { ObjectSpec } from '../object/spec.ts'
+import { unreadable } from '../sdk/source.ts'
 import type { Report } from './report/report.ts'
 import { group } from './report/table.ts'
-import { unreadable } from './source.ts'
 
 export interface CaptureJob {
   readonly file: string

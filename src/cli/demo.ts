@@ -4,10 +4,10 @@
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Diagnostic } from '../diag/diagnostic.ts'
+import { packageRoot } from '../sdk/root.ts'
 import type { Command } from './command.ts'
 import type { Job } from './job.ts'
 import { OUTPUT_OPTIONS, readOutput } from './options.ts'
-import { packageRoot } from './root.ts'
 import { prepareInKernel, runOverCapture } from './run.ts'
 
 export const demo: Command = {

@@ -3,8 +3,8 @@
 
 import { Diagnostic } from '../diag/diagnostic.ts'
 import { nearest } from '../diag/nearest.ts'
+import { VERSION } from '../sdk/version.ts'
 import { type Command, manual, readArguments, wrap } from './command.ts'
-import { VERSION } from './version.ts'
 
 /** Name, one line for the list, and where the command lives. A name of two words is a group and its member. */
 const COMMANDS: readonly (readonly [name: string, summary: string, load: () => Promise<Command>])[] = [

@@ -2,9 +2,9 @@
 
 import { disassemble } from '../isa/disassemble.ts'
 import type { ProgramSpec } from '../object/spec.ts'
+import { compileSource, readSource } from '../sdk/source.ts'
 import type { Platform } from '../spec/platform.ts'
 import { type Command, lastValue, misuse } from './command.ts'
-import { compileSource, readSource } from './source.ts'
 import { TARGET_OPTION, targetPlatform } from './target.ts'
 
 export const progDump: Command = {

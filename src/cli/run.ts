@@ -2,10 +2,10 @@
 
 import { configure } from '../object/configure.ts'
 import { followTree } from '../object/follow.ts'
+import { obtain, verifySpec } from '../sdk/source.ts'
 import { type Arguments, type Command, lastValue, misuse } from './command.ts'
 import type { Job } from './job.ts'
 import { OUTPUT_OPTIONS, type Output, readOutput } from './options.ts'
-import { obtain, verifySpec } from './source.ts'
 
 export const run: Command = {
   name: 'run',
@@ -101,7 +101,7 @@ async function runInKernel(file: string, args: Arguments, output: Output): Promi
 export async function prepareInKernel(file: string, args: Arguments, output: Output): Promise<Job> {
   const began = performance.now()
   const { kernelEngine, kernelSupport } = await import('../engine/kernel/index.ts')
-  const { kernelPlatform } = await import('./platform.ts')
+  const { kernelPlatform } = await import('../sdk/platform.ts')
   const support = kernelSupport()
   if (!support.ok) throw support.missing
   using engine = kernelEngine({ support })
@@ -129,7 +129,7 @@ export async function prepareInKernel(file: string, args: Arguments, output: Out
 export async function runOverCapture(file: string, pcap: string, args: Arguments, output: Output): Promise<number> {
   const began = performance.now()
   const { userEngine } = await import('../engine/user/index.ts')
-  const { userEnginePlatform } = await import('./platform.ts')
+  const { userEnginePlatform } = await import('../sdk/platform.ts')
   const platform = userEnginePlatform()
   const source = await obtain(file, platform)
   const settings = settingsOf(args)

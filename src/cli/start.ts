@@ -3,7 +3,7 @@
 
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
-import { cacheFolder } from './folder.ts'
+import { cacheFolder } from '../sdk/folder.ts'
 
 export async function start(): Promise<void> {
   const folder = cacheFolder()

@@ -16,7 +16,7 @@ export interface Target extends Disposable {
 export async function targetPlatform(command: Pick<Command, 'name'>, name: string | undefined): Promise<Target> {
   if (name !== undefined && name !== 'kernel' && name !== 'user')
     throw misuse(command, `--target is kernel or user, not '${name}'`)
-  const { kernelPlatform, userEnginePlatform } = await import('./platform.ts')
+  const { kernelPlatform, userEnginePlatform } = await import('../sdk/platform.ts')
   const { kernelEngine, kernelSupport } = await import('../engine/kernel/index.ts')
   const support = kernelSupport()
   if (name === 'user' || (name === undefined && !support.ok))

@@ -1,7 +1,7 @@
 // waggle verify: compiles and verifies, and says what it found, without loading anything.
 
+import { compileSource, readSource, verifySpec } from '../sdk/source.ts'
 import { type Command, lastValue, misuse } from './command.ts'
-import { compileSource, readSource, verifySpec } from './source.ts'
 import { TARGET_OPTION, targetPlatform } from './target.ts'
 
 export const verify: Command = {

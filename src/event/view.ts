@@ -30,11 +30,34 @@ export const eventMaps = (collection: Collection): BpfMap[] =>
 export function viewMap(collection: Collection, map: BpfMap): MapView {
   const { spec } = map
   const key = decoderOf(collection.spec.types, spec.keyType)
-  const value = decoderOf(collection.spec.types, spec.valueType)
+  const value = valueDecoder(collection, map)
   const entries: MapEntry[] = []
   for (const [k, v] of map.entries()) entries.push({ key: key(k), value: value(v) })
   return { name: spec.name, entries, lost: lostOf(collection, map) }
 }
+
+/** Values of a per-CPU map come as one for each possible processor, each at a multiple of eight bytes (bpf(2)). */
+function valueDecoder(collection: Collection, { spec }: BpfMap): (bytes: Uint8Array) => Value {
+  const decode = decoderOf(collection.spec.types, spec.valueType)
+  if (!spec.type.includes('percpu')) return decode
+  const stride = Math.ceil(spec.valueSize / 8) * 8
+  return (bytes) => {
+    const values: Value[] = []
+    for (let at = 0; at < bytes.length; at += stride) values.push(decode(bytes.subarray(at, at + spec.valueSize)))
+    return values.reduce(sum)
+  }
+}
+
+/** What processors counted apart is one count: numbers add up, structs member by member; the rest is as the first has it. */
+function sum(a: Value, b: Value): Value {
+  if (typeof a === 'number' && typeof b === 'number') return a + b
+  if (typeof a === 'bigint' && typeof b === 'bigint') return BigInt.asUintN(64, a + b)
+  if (!isMembers(a) || !isMembers(b)) return a
+  return Object.fromEntries(Object.entries(a).map(([name, part]) => [name, sum(part, b[name])]))
+}
+
+const isMembers = (value: Value): value is { readonly [name: string]: Value } =>
+  typeof value === 'object' && !Array.isArray(value)
 
 /** The counter that the program keeps for what it could not store in this map. */
 export function lostOf(collection: Collection, { spec }: BpfMap): bigint | undefined {

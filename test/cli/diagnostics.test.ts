@@ -2,10 +2,10 @@
 // caret, what to do, and a non-zero exit.
 
 import { describe, expect, it } from 'vitest'
-import { userEnginePlatform } from '../../src/cli/platform.ts'
-import { compileSource } from '../../src/cli/source.ts'
 import { Diagnostic } from '../../src/diag/index.ts'
 import { kernelEngine } from '../../src/engine/kernel/index.ts'
+import { userEnginePlatform } from '../../src/sdk/platform.ts'
+import { compileSource } from '../../src/sdk/source.ts'
 import { NO_KERNEL, Scratch, SKIPPED, waggle } from './waggle.ts'
 
 const HEAD = `import { comm, config, hash, i64, ktime, pid, ringbuf, str, struct, tracepoint, u32, u64, u8, XDP, xdp } from 'waggle'\n`
