@@ -84,10 +84,10 @@ export class Job implements Disposable {
       )
     const ending = await this.#live(() => look(false), interval, command, commandOutput)
     const elapsed = (performance.now() - began) / 1000
-    // Shown now and not after detaching, for which the kernel takes some 80 ms a program.
+    // Shown now and not after detaching, for which the kernel takes some 80 ms.
     for (const stream of streams) stream.drain()
     // Detached before the last look, so that the final table stands still; the maps live as long as the collection.
-    for (const { link } of this.#links) link.detach()
+    await Promise.all(this.#links.map(({ link }) => link[Symbol.asyncDispose]()))
     for (const stream of streams) stream.finish()
     look(true)
     const events = streams.map(({ name, source, lost }) => ({ map: name, received: source.received, lost }))

@@ -53,8 +53,11 @@ export interface Prog {
   attach(target?: string): Link
 }
 
-/** A live attachment. Disposing it detaches, once. */
-export interface Link extends Disposable {
+/**
+ * A live attachment. Disposing it detaches, once. For a kernel, detaching means waiting until no processor runs the
+ * program any more (tens of milliseconds); `await using` waits without blocking, and many links at once.
+ */
+export interface Link extends Disposable, AsyncDisposable {
   /** `tracepoint:sched:sched_process_exec`. */
   readonly description: string
   detach(): void

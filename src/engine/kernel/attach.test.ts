@@ -61,6 +61,20 @@ describeKernel('attaching in the kernel', (support) => {
   describe('to a tracepoint', () => {
     const spec = () => object([HITS], [program('own_calls', 'tracepoint', countOwn, 'syscalls/sys_enter_getppid')])
 
+    it('detaches without blocking, and once', async () => {
+      const loaded = await load(spec())
+      // The first attachment also opens tracefs, which stays open.
+      loaded.progs.get('own_calls')!.attach().detach()
+      const before = openFds()
+      const link = loaded.progs.get('own_calls')!.attach()
+      const detached = link[Symbol.asyncDispose]()
+      link.detach()
+      await Promise.all([detached, link[Symbol.asyncDispose]()])
+      act()
+      expect(hits(loaded)).toBe(0)
+      expect(openFds()).toBe(before)
+    })
+
     it('runs the program each time, until the link is detached', async () => {
       const loaded = await load(spec())
       act()

@@ -74,6 +74,12 @@ export class KernelLink implements Link {
   [Symbol.dispose](): void {
     this.detach()
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const fds = this.#fds
+    this.#fds = []
+    for (const fd of fds) await this.#bpf.sys.closeElsewhere(fd)
+  }
 }
 
 /** include/uapi/linux/perf_event.h; the size is that of the structure's first version, which every kernel takes. */

@@ -75,7 +75,7 @@ export class Sys {
   readonly #koffi: typeof Koffi
   readonly #libc: ReturnType<typeof Koffi.load>
   readonly #numbers: Readonly<Record<SyscallName, number>>
-  readonly #syscall: (...args: (number | bigint)[]) => number
+  readonly #syscall: ReturnType<ReturnType<typeof Koffi.load>['func']>
   /** The kernel sees addresses only, the garbage collector must see the buffers: this holds them during a call. */
   readonly #inFlight: unknown[] = []
 
@@ -116,6 +116,12 @@ export class Sys {
 
   close(fd: number): void {
     if (fd >= 0) this.call('close', fd)
+  }
+
+  /** As close, on another thread: for a descriptor whose closing waits in the kernel. */
+  closeElsewhere(fd: number): Promise<void> {
+    const { close } = this.#numbers
+    return new Promise((done) => this.#syscall.async(close, fd, 0, 0, 0, 0, 0, () => done()))
   }
 
   /** Bytes in a page of memory. */
