@@ -6,12 +6,13 @@ import { Diagnostic } from '../diag/diagnostic.ts'
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../object/spec.ts'
 import type { Platform } from '../spec/platform.ts'
 import type { TracepointFormat } from '../spec/tracepoint.ts'
+import { CONFIG_MAP } from './access.ts'
 import { btfOf, configSection, lostSection, programType } from './btf.ts'
 import { emit } from './emit.ts'
-import { CONFIG_MAP } from './expr.ts'
 import { judge } from './findings.ts'
 import { STACK_LIMIT } from './flow.ts'
 import { sizeOf } from './ktype.ts'
+import { layout } from './layout.ts'
 import { type Lowered, lower } from './lower.ts'
 import { LOST_MAP, type Losses } from './mapop.ts'
 import { optimize } from './opt.ts'
@@ -111,6 +112,7 @@ function backEnd(
   const allocation = allocate(low)
   const stack = deepest.size + 8 * low.spills
   if (stack > STACK_LIMIT) throw stackError(program, stack, deepest, report)
+  layout(low, allocation)
   const emitted = emit(low, allocation, deepest.size, (at) => ({ file: report.file, ...report.position(at) }))
   return {
     name: program.name,

@@ -15,7 +15,6 @@ export const LOST_MAP = '.bss'
 
 /** BPF_NOEXIST of bpf(2). */
 const NOEXIST = 1
-const EEXIST = -17
 
 /** Gives out the places of the counters of loss. */
 export interface Losses {
@@ -145,11 +144,10 @@ export class MapOps {
   /** Sets a key that was not there; if another processor was first, does `raced` with its value. */
   private insert(map: MapEntity, key: Node, value: Node, done: Block, raced: (value: Node) => void): void {
     const { flow } = this
-    const [failed, again, hit, lost] = [flow.newBlock(), flow.newBlock(), flow.newBlock(), flow.newBlock()]
+    const [again, hit, lost] = [flow.newBlock(), flow.newBlock(), flow.newBlock()]
     const result = flow.call('map_update_elem', this.map(map), key, value, flow.const(NOEXIST))
-    flow.branch('eq', result, flow.const(0), done, failed)
-    flow.enter(failed)
-    flow.branch('eq', result, flow.const(EEXIST), again, lost)
+    flow.branch('eq', result, flow.const(0), done, again)
+    // Whatever the reason: if the key is there now, another processor was first; if not, the map is full.
     flow.enter(again)
     const other = this.lookup(map, key)
     flow.branch('ne', other, flow.const(0), hit, lost)

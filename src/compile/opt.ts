@@ -2,7 +2,7 @@
 // common subexpressions along the dominator tree, branch simplification, block merging and dead code.
 // Checks that the verifier wants (null, packet bounds) compare values that are not constants, so they stay.
 
-import { binary, condition, extend } from './arith.ts'
+import { binary, condition, extend, fromNetwork } from './arith.ts'
 import { type Block, type Builder, isPure, link, type Node, type Operation, terminatorArgs } from './ir.ts'
 import { mapTerminator } from './ssa.ts'
 
@@ -78,7 +78,7 @@ function simpler(node: Node): Node | Rewritten | undefined {
     }
     case 'swap': {
       const value = constant(args[0])
-      return value === undefined ? undefined : asConst(swapped(operation.bits, value))
+      return value === undefined ? undefined : asConst(fromNetwork(operation.bits, value))
     }
     case 'store': {
       // A store keeps the low bytes only: what was extended before it need not be.
@@ -177,12 +177,6 @@ function powerOfTwo(node: Node, width: 32 | 64, value: bigint, bin: 'lsh' | 'rsh
   if (factor <= 0n || (factor & (factor - 1n)) !== 0n) return undefined
   const shift = BigInt(factor.toString(2).length - 1)
   return withConst(node, { op: 'bin', bin, width }, node.args[0], shift)
-}
-
-function swapped(bits: number, value: bigint): bigint {
-  let out = 0n
-  for (let i = 0; i < bits; i += 8) out = (out << 8n) | ((value >> BigInt(i)) & 0xffn)
-  return out
 }
 
 /** Whether the value is known to lie in the range of the type already. */
