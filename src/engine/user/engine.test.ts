@@ -133,7 +133,7 @@ describe('what is refused at load', () => {
   })
 
   it.each<[string, Partial<MapSpec>, string]>([
-    ['a map type that is not there', { type: 'lpm_trie' }, 'user engine has none of that type'],
+    ['a map type that is not there', { type: 'task_storage' }, 'user engine has none of that type'],
     ['a hash without keys', { keySize: 0 }, 'must be above 0'],
     ['an array with a key of 8 bytes', { type: 'array', keySize: 8 }, 'the key of an array is a u32'],
     ['a ring buffer of 5000 bytes', { type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 5000 }, 'a power of two'],

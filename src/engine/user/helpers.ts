@@ -7,55 +7,22 @@ import type { HelperName } from '../../spec/helper.ts'
 import { checksumDiff } from './checksum.ts'
 import { type Errno, failure } from './errno.ts'
 import { format } from './format.ts'
-import type { Host } from './host.ts'
-import type { UserMap } from './maps/map.ts'
+import { address, type Helper, type HelperCall, s32, status, text, u32 } from './helpers/call.ts'
+import { perfHelpers } from './helpers/perf.ts'
+import { redirectHelpers } from './helpers/redirect.ts'
+import { RefArray } from './maps/refs.ts'
 import { RingBuffer } from './maps/ringbuf.ts'
 import type { Memory } from './memory.ts'
-import type { Packet } from './packet.ts'
 
-/** What a helper works on: the engine around the program that called it. */
-export interface HelperCall {
-  readonly memory: Memory
-  readonly host: Host
-  /** The packet of this run; empty where there is none. */
-  readonly packet: Packet
-  /** Four bytes that programs may read: the key that for_each_map_elem shows. */
-  readonly scratch: number
-  /** The map behind a handle. Throws a Diagnostic (`user/fault`) if it is none. */
-  map(handle: bigint): UserMap
-  /** The ring buffer that has this record reserved. Throws a Diagnostic (`user/fault`) if none has. */
-  ringOf(record: bigint): RingBuffer
-  /** Runs a function of the program and gives its r0. */
-  callback(func: bigint, ...args: bigint[]): bigint
-  /** Writes the packet's ends back into the context. */
-  packetMoved(): void
-}
-
-export type Helper = (call: HelperCall, r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint) => bigint
+export type { Helper, HelperCall } from './helpers/call.ts'
 
 /** BPF_MAX_LOOPS. */
 const MAX_LOOPS = 8n * 1024n * 1024n
 const TASK_COMM_LEN = 16
 
-const address = Number
-const u32 = (value: bigint): number => Number(value & 0xffff_ffffn)
-const s32 = (value: bigint): number => Number(BigInt.asIntN(32, value))
-const status = (errno: Errno | undefined): bigint => (errno ? failure(errno) : 0n)
-
 const ring = (call: HelperCall, handle: bigint): RingBuffer | undefined => {
   const map = call.map(handle)
   return map instanceof RingBuffer ? map : undefined
-}
-
-/** The bytes up to the null, at most `limit`; undefined where the program may not read. */
-function text(memory: Memory, from: number, limit: number): Uint8Array | undefined {
-  let size = 0
-  while (size < limit) {
-    if (!memory.allows(from + size, 1, false)) return undefined
-    if (memory.bytes[from + size] === 0) break
-    size++
-  }
-  return memory.bytes.subarray(from, from + size)
 }
 
 const decoder = new TextDecoder('latin1')
@@ -138,6 +105,27 @@ const helpers = {
     const map = call.map(handle)
     call.memory.check(address(key), map.spec.keySize, false)
     return status(map.delete(address(key)))
+  },
+  map_push_elem: (call, handle, value, flags) => {
+    const map = call.map(handle)
+    call.memory.check(address(value), map.spec.valueSize, false)
+    return status(map.push ? map.push(address(value), flags) : 'EINVAL')
+  },
+  map_pop_elem: (call, handle, to) => {
+    const map = call.map(handle)
+    call.memory.check(address(to), map.spec.valueSize, true)
+    return status(map.pop ? map.pop(address(to)) : 'EINVAL')
+  },
+  map_peek_elem: (call, handle, to) => {
+    const map = call.map(handle)
+    call.memory.check(address(to), map.spec.valueSize, map.spec.type !== 'bloom_filter')
+    return status(map.peek ? map.peek(address(to)) : 'EINVAL')
+  },
+  tail_call: (call, context, handle, index) => {
+    const map = call.map(handle)
+    if (!(map instanceof RefArray)) return failure('EINVAL')
+    const to = map.at(u32(index))
+    return to && call.tailCall(to, context) ? 0n : failure('ENOENT')
   },
   for_each_map_elem: (call, handle, func, context, flags) => {
     if (flags !== 0n) return failure('EINVAL')
@@ -263,6 +251,8 @@ const helpers = {
     memory.bytes.set(source, packet.data + u32(offset))
     return 0n
   },
+  ...perfHelpers,
+  ...redirectHelpers,
 } as const satisfies { readonly [name in HelperName]?: Helper }
 
 /** A record knows its ring buffer by its address alone: the region that holds it. */
