@@ -340,7 +340,10 @@ class UserProg implements Prog {
     try {
       return this.#interpreter.run(context)
     } catch (error) {
-      for (const ring of this.#world.maps.rings) ring.abandon()
+      const { memory, maps, run } = this.#world
+      for (const ring of maps.rings) ring.abandon()
+      // Its stack is gone, a value in a map is not.
+      if (run.lock !== undefined && memory.allows(run.lock, 4, true)) memory.store(run.lock, 4, 0n)
       throw error
     }
   }

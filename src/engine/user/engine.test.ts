@@ -119,7 +119,7 @@ describe('what is refused at load', () => {
       'call get_current_task\nexit',
       'no helper bpf_get_current_task here: it looks into the kernel, and there is none',
     ],
-    ['a helper of sockets', 'call sk_lookup_tcp\nexit', 'there are no kernel sockets'],
+    ['a helper of sockets', 'call sk_assign\nexit', 'there are no kernel sockets'],
     ['a helper that does not exist', 'call 9999\nexit', 'helper 9999 does not exist'],
     ['a kernel function', 'call kfunc 77\nexit', 'it calls kernel function 77'],
     ['a call through a register', 'callx r2\nexit', 'callx'],

@@ -10,15 +10,28 @@ const ETH_HLEN = 14
 /** The verdicts that redirect: XDP_REDIRECT and TC_ACT_REDIRECT. */
 const REDIRECTING: { readonly [type in ProgTypeName]?: number } = { xdp: 4, sched_cls: 7, sched_act: 7, lwt_xmit: 7 }
 
+/** What a packet is to be sent through a tunnel with. */
+export interface Tunnel {
+  /** struct bpf_tunnel_key. */
+  readonly key: Uint8Array
+  readonly v6: boolean
+  /** IP_TUNNEL_*_BIT. */
+  readonly flags: number
+  options: Uint8Array | undefined
+}
+
 export class Run {
   target: Redirect | undefined
   clones: Clone[] = []
   /** From the start of the packet to its network header, in bytes. */
   network = ETH_HLEN
-  /** struct bpf_tunnel_key as set for sending, and its options. */
-  tunnel: Uint8Array | undefined
-  tunnelV6 = false
-  tunnelOptions = new Uint8Array(0)
+  /** To the transport header, where one has been added; it counts from the packet's start as that moves. */
+  transport: number | undefined
+  tunnel: Tunnel | undefined
+  /** How many checksums of the packet a device is said to have checked, less one; undefined for none. */
+  checksumLevel: number | undefined
+  /** The spin lock that the program holds. */
+  lock: number | undefined
   /** Whether an outer header has been added. */
   encapsulated = false
 
@@ -27,8 +40,10 @@ export class Run {
     this.target = undefined
     this.clones = []
     this.network = ETH_HLEN
+    this.transport = undefined
     this.tunnel = undefined
-    this.tunnelOptions = new Uint8Array(0)
+    this.checksumLevel = undefined
+    this.lock = undefined
     this.encapsulated = false
   }
 

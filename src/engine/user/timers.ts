@@ -28,6 +28,7 @@ export class Timers {
   readonly #scratch: number
   readonly #timers = new Map<number, Timer>()
   #running: Timer | undefined
+  #fault: unknown
 
   constructor(host: Host, scratch: number) {
     this.#host = host
@@ -53,9 +54,19 @@ export class Timers {
     if (!timer || (flags & ~(ABSOLUTE | PINNED)) !== 0n) return 'EINVAL'
     timer.due = (flags & ABSOLUTE) !== 0n ? nanoseconds : this.#host.now + nanoseconds
     timer.stopWaiting?.()
-    const wait = timer.due - this.#host.now
-    timer.stopWaiting = this.#host.after?.(wait > 0n ? wait : 0n, () => this.tick())
+    this.#wait(timer)
     return undefined
+  }
+
+  #wait(timer: Timer): void {
+    if (timer.due === undefined) return
+    const left = timer.due - this.#host.now
+    timer.stopWaiting = this.#host.after?.(left > 0n ? left : 0n, () => {
+      timer.stopWaiting = undefined
+      this.#tickUnasked()
+      // A host's clocks need not agree: it may have been called a little early.
+      if (!timer.stopWaiting) this.#wait(timer)
+    })
   }
 
   /** Whether it was running. */
@@ -77,8 +88,20 @@ export class Timers {
     }
   }
 
-  /** Runs what has come due, the earliest first, each once. */
+  /** A fault in a callback has nobody to go to until somebody asks for something. */
+  #tickUnasked(): void {
+    try {
+      this.tick()
+    } catch (fault) {
+      this.#fault = fault
+    }
+  }
+
+  /** Runs what has come due, the earliest first, each once. Throws the Diagnostic of a callback that faults, or has. */
   tick(): void {
+    const fault = this.#fault
+    this.#fault = undefined
+    if (fault !== undefined) throw fault
     const now = this.#host.now
     const due = [...this.#timers.values()].filter((timer) => timer.due !== undefined && timer.due <= now)
     due.sort((a, b) => Number(a.due! - b.due!))
