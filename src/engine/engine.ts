@@ -24,6 +24,8 @@ export interface Collection extends Disposable {
   readonly notes?: readonly string[]
   /** Detaches every link, closes every program and map. Idempotent; disposal calls it. */
   close(): void
+  /** Runs what has come due by the engine's clock (timers of programs); absent where the kernel sees to that. */
+  tick?(): void
 }
 
 /** One run of a program on given input, as BPF_PROG_TEST_RUN has it. */
@@ -43,6 +45,29 @@ export interface RunResult {
   readonly data?: Uint8Array
   /** Mean time of one run, in nanoseconds, as the engine measured it. */
   readonly duration: number
+  /** Where the program sends the packet, where its verdict is to redirect it and the engine can tell. */
+  readonly redirect?: Redirect
+  /** Copies that bpf_clone_redirect sent, in order, where the engine can tell. */
+  readonly clones?: readonly Clone[]
+}
+
+/** The target of bpf_redirect and its kin (an interface) or of bpf_redirect_map (an element of a map). */
+export interface Redirect {
+  readonly ifindex?: number
+  readonly map?: string
+  /** Index or key in `map`. */
+  readonly key?: number
+  /** BPF_F_INGRESS, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS as the program gave them. */
+  readonly flags: number
+  /** `peer` and `neigh`: bpf_redirect_peer and bpf_redirect_neigh. */
+  readonly via?: 'peer' | 'neigh'
+}
+
+/** A copy of the packet on its way to an interface. */
+export interface Clone {
+  readonly ifindex: number
+  readonly flags: number
+  readonly data: Uint8Array
 }
 
 export interface Prog {
@@ -76,8 +101,43 @@ export interface BpfMap {
   delete(key: Uint8Array): boolean
   /** A pass over the map while others may write: each element that stays is seen at least once. */
   entries(): Iterable<[key: Uint8Array, value: Uint8Array]>
-  /** The records of a ring buffer. One consumer at a time; on another map type a Diagnostic. */
+  /** The records of a ring buffer or a perf_event_array. One consumer at a time; on another map type a Diagnostic. */
   events(): EventSource
+  /**
+   * The value, taken out of the map; undefined if there is none. With an empty key it pops from a queue or a stack
+   * (`set` with an empty key pushes, with `exist` in place of the oldest where it is full; `get` peeks).
+   */
+  lookupAndDelete(key: Uint8Array): Uint8Array | undefined
+  /** Bloom filters: whether `value` may have been pushed; if false, it has not. */
+  has(value: Uint8Array): boolean
+  /** Lets an element refer to a map (map of maps) or a program (prog_array) of the same collection, by name. */
+  setRef(key: Uint8Array, name: string, flag?: UpdateFlag): void
+  /** The name of what an element refers to, or undefined if there is none. */
+  getRef(key: Uint8Array): string | undefined
+  /** About `count` elements (BPF_MAP_LOOKUP_BATCH), from the start or from the `next` of the batch before. */
+  getBatch(count: number, from?: BatchCursor): Batch
+  /** As `getBatch`, and removes them (BPF_MAP_LOOKUP_AND_DELETE_BATCH). */
+  takeBatch(count: number, from?: BatchCursor): Batch
+  /** One after the other, until the first that is refused. bpf(2) has no update flags here. */
+  setBatch(keys: readonly Uint8Array[], values: readonly Uint8Array[]): BatchDone
+  deleteBatch(keys: readonly Uint8Array[]): BatchDone
+}
+
+/** Where a pass in batches stands: an engine's own affair. */
+export interface BatchCursor {
+  readonly engine: Engine['name']
+}
+
+export interface Batch {
+  readonly elements: readonly (readonly [key: Uint8Array, value: Uint8Array])[]
+  /** Absent after the last. */
+  readonly next?: BatchCursor
+}
+
+/** How far a batch came, and the error that ended it: ENOENT, EEXIST, E2BIG … */
+export interface BatchDone {
+  readonly done: number
+  readonly errno?: string
 }
 
 /** Records as they arrive. Iteration ends when the source is closed. */

@@ -16,6 +16,7 @@ export function specToJSON(spec: ObjectSpec): string {
   const maps = spec.maps.map((map) => ({
     ...map,
     contents: map.contents?.map(([key, value]) => [toBase64(key), toBase64(value)]),
+    refs: map.refs?.map(([key, name]) => [toBase64(key), name]),
   }))
   return JSON.stringify({ format: FORMAT, ...spec, programs, maps }, (_, value) =>
     typeof value === 'bigint' ? `${value}n` : value,
@@ -31,8 +32,9 @@ export function specFromJSON(text: string): ObjectSpec {
       ...spec,
       types: spec.types.map(reviveType),
       programs: spec.programs.map((program) => ({ ...program, insns: decode(fromBase64(program.insns)) as Insn[] })),
-      maps: spec.maps.map(({ contents, ...map }) => ({
+      maps: spec.maps.map(({ contents, refs, ...map }) => ({
         ...map,
+        ...(refs && { refs: refs.map(([key, name]) => [fromBase64(key), name] as const) }),
         ...(contents && { contents: contents.map(([key, value]) => [fromBase64(key), fromBase64(value)] as const) }),
       })),
     }
@@ -49,7 +51,10 @@ export function specFromJSON(text: string): ObjectSpec {
 type Stored = Omit<ObjectSpec, 'programs' | 'maps'> & {
   format: number
   programs: (Omit<ObjectSpec['programs'][number], 'insns'> & { insns: string })[]
-  maps: (Omit<ObjectSpec['maps'][number], 'contents'> & { contents?: [string, string][] })[]
+  maps: (Omit<ObjectSpec['maps'][number], 'contents' | 'refs'> & {
+    contents?: [string, string][]
+    refs?: [string, string][]
+  })[]
 }
 
 /** Enumerators are the only bigints in a type. */

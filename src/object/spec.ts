@@ -58,6 +58,12 @@ export interface MapSpec {
   readonly valueType?: BtfId
   /** What it holds before the first program runs. */
   readonly contents?: readonly (readonly [key: Uint8Array, value: Uint8Array])[]
+  /** What it refers to at the start, by name: maps for a map of maps, programs for a prog_array, both of this object. */
+  readonly refs?: readonly (readonly [key: Uint8Array, name: string])[]
+  /** What every map in a map of maps looks like; its name and contents mean nothing. */
+  readonly inner?: MapSpec
+  /** map_extra: how many hash functions a bloom filter has, in the low 4 bits; 5 if 0 or absent. */
+  readonly extra?: number
   /** Read-only from user space too, once filled (BPF_MAP_FREEZE): its contents are constants to the verifier. */
   readonly frozen?: boolean
   /** Where the program counts (u64) what it could not store here because the map or buffer was full. */

@@ -1,6 +1,8 @@
 // The shape of a contract case: a program in assembly, what it runs on, and what every engine must give. Cases are
 // data; contract.ts runs them on an engine.
 
+import type { BtfType } from '../../src/btf/types.ts'
+import type { Redirect } from '../../src/engine/engine.ts'
 import { assembleProgram } from '../../src/isa/assemble.ts'
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../../src/object/spec.ts'
 import { HELPER_IDS } from '../../src/spec/gen/uapi.ts'
@@ -13,6 +15,10 @@ export interface Case {
   /** The kernel's dialect. Helpers by name, maps as `map[NAME] ll`. */
   readonly asm: string
   readonly maps?: readonly MapSpec[]
+  /** Further programs of the same type, for tail calls. */
+  readonly others?: Readonly<Record<string, string>>
+  /** BTF of the maps' values. */
+  readonly types?: readonly BtfType[]
   /** The packet, as hex; 64 bytes 00 01 02 … if absent and the type has one. */
   readonly packet?: string
   /** Context bytes, as hex. */
@@ -28,6 +34,8 @@ export interface Case {
   /** Records of ring buffers afterwards, as hex. */
   readonly events?: Readonly<Record<string, readonly string[]>>
   /** Lost events that a ring buffer's source reports. */
+  /** Where the last run's verdict sends the packet: the user engine tells. */
+  readonly redirect?: Redirect
   readonly lost?: Readonly<Record<string, bigint>>
   /** The engine that cannot run it, with the reason. */
   readonly not?: { readonly [engine in 'user' | 'kernel']?: string }
@@ -71,8 +79,13 @@ export function program(name: string, type: ProgTypeName, asm: string): ProgramS
   return { name, type, section: type, insns, relocations, functions, lines }
 }
 
-export function object(name: string, programs: readonly ProgramSpec[], maps: readonly MapSpec[]): ObjectSpec {
-  return { name, license: 'GPL', programs, maps, types: [] }
+export function object(
+  name: string,
+  programs: readonly ProgramSpec[],
+  maps: readonly MapSpec[],
+  types: readonly BtfType[] = [],
+): ObjectSpec {
+  return { name, license: 'GPL', programs, maps, types }
 }
 
 export const hex = (bytes: Uint8Array): string =>

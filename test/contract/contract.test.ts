@@ -3,6 +3,10 @@
 import { CASES } from './cases.ts'
 import { contract } from './contract.ts'
 import { KERNEL, USER } from './engines.ts'
+import { HELPER_CASES } from './helper-cases.ts'
+import { MAP_CASES } from './map-cases.ts'
 
-contract(USER, CASES)
-contract(KERNEL, CASES)
+for (const cases of [CASES, MAP_CASES, HELPER_CASES]) {
+  contract(USER, cases)
+  contract(KERNEL, cases)
+}

@@ -2,7 +2,7 @@
 // that an engine cannot run.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BpfMap, Collection, Engine, EventSource } from '../../src/engine/engine.ts'
+import type { BpfMap, Collection, Engine, EventSource, Redirect } from '../../src/engine/engine.ts'
 import { type Case, COUNTING, hex, object, program, unhex } from './case.ts'
 
 /** An engine to test, or why it is not to be had here. */
@@ -19,11 +19,14 @@ interface Outcome {
   readonly contents: Record<string, Record<string, string>>
   readonly events: Record<string, string[]>
   readonly lost: Record<string, bigint | undefined>
+  readonly redirect: Redirect | undefined
 }
 
 export async function run(engine: Engine, entry: Case): Promise<Outcome> {
   const type = entry.type ?? 'xdp'
-  using collection = await engine.load(object('contract', [program('main', type, entry.asm)], entry.maps ?? []))
+  const all = Object.entries({ main: entry.asm, ...entry.others })
+  const programs = all.map(([name, asm]) => program(name, type, asm))
+  using collection = await engine.load(object('contract', programs, entry.maps ?? [], entry.types))
   const data = PACKET_TYPES.has(type) ? (entry.packet === undefined ? COUNTING : unhex(entry.packet)) : undefined
   const ctx = entry.ctx === undefined ? undefined : unhex(entry.ctx)
   const sources = openSources(collection, Object.keys({ ...entry.events, ...entry.lost }))
@@ -36,6 +39,8 @@ export async function run(engine: Engine, entry: Case): Promise<Outcome> {
     contents: perMap(entry.contents, (name) => contents(collection.maps.get(name)!)),
     events: perMap(entry.events, (name) => sources.get(name)!.drain().map(hex)),
     lost: perMap(entry.lost, (name) => sources.get(name)!.lost),
+    // The kernel does not tell.
+    redirect: engine.name === 'kernel' ? entry.redirect : last.redirect,
   }
 }
 
@@ -49,12 +54,13 @@ export const contents = (map: BpfMap): Record<string, string> =>
   Object.fromEntries([...map.entries()].map(([key, value]) => [hex(key), hex(value)]))
 
 /** The part of an outcome that the case speaks of. */
-const spoken = ({ retval, out, contents = {}, events = {}, lost = {} }: Partial<Outcome>, entry: Case) => ({
+const spoken = ({ retval, out, contents = {}, events = {}, lost = {}, redirect }: Partial<Outcome>, entry: Case) => ({
   retval: entry.retval === undefined ? undefined : retval,
   out: entry.out === undefined ? undefined : out?.replaceAll(/\s/g, ''),
   contents,
   events,
   lost,
+  redirect: entry.redirect && redirect,
 })
 
 /** Runs every case on the engine. */

@@ -60,14 +60,18 @@ interface FuncRecord {
   readonly type: BtfId
 }
 
-/** The kernel wants a function type for every function or for none: those that have none get one without parameters. */
+/**
+ * The kernel wants a function type for every function or for none: those that have none get one without parameters.
+ * It gives an int, for a tail call may stand only in a function that does.
+ */
 function funcRecords(program: ProgramSpec, types: BtfType[]): FuncRecord[] {
   return program.functions.map((each) => ({ insn: each.insn, type: each.type || addFunction(each, types) }))
 }
 
 function addFunction({ insn, name }: FuncInfo, types: BtfType[]): BtfId {
   const identifier = name.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_')
-  types.push({ kind: 'func_proto', ret: 0, params: [] })
+  types.push({ kind: 'int', name: 'int', size: 4, encoding: 'signed', bits: 32, bitOffset: 0 })
+  types.push({ kind: 'func_proto', ret: types.length, params: [] })
   types.push({ kind: 'func', name: identifier, type: types.length, linkage: insn === 0 ? 'global' : 'static' })
   return types.length
 }

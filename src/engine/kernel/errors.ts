@@ -69,6 +69,13 @@ const MEANINGS: Readonly<Record<string, Readonly<Record<string, Meaning>>>> = {
     EPERM: { means: 'the map is read-only' },
     EBADF: { means: 'the map is closed' },
   },
+  map_lookup_and_delete_elem: {
+    ENOTSUPP: { means: 'this type of map does not give elements away' },
+    EBADF: { means: 'the map is closed' },
+  },
+  map_lookup_batch: {
+    ENOTSUPP: { means: 'this type of map has no batches' },
+  },
   map_get_next_key: {
     ENOTSUPP: { means: 'this type of map has no keys to go through' },
     EBADF: { means: 'the map is closed' },

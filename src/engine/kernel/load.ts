@@ -6,13 +6,13 @@ import { Diagnostic } from '../../diag/diagnostic.ts'
 import { encode } from '../../isa/codec.ts'
 import type { Insn } from '../../isa/insn.ts'
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../../object/spec.ts'
-import { MAP_TYPES, PROG_FLAGS, PROG_TYPES } from '../../spec/gen/uapi.ts'
+import { MAP_TYPES, PROG_FLAGS, PROG_TYPES, STRUCT_SIZES, STRUCTS } from '../../spec/gen/uapi.ts'
 import type { Collection, Engine } from '../engine.ts'
 import type { AttachHost } from './attach.ts'
 import { type Bpf, objectName } from './bpf.ts'
 import { loadBtf, type ObjectBtf } from './btf.ts'
 import { errnoName, isErrno, refusal } from './errors.ts'
-import { KernelMap, readCounter } from './map.ts'
+import { KernelMap, type Referents, readCounter } from './map.ts'
 import { type KernelInfo, type KernelSupport, kernelSupport, neededFor, notAllowed } from './probe.ts'
 import { KernelProg } from './prog.ts'
 import { cString } from './sys.ts'
@@ -85,6 +85,7 @@ class KernelCollection implements Collection {
       for (const map of spec.maps) collection.#addMap(map, btf)
       collection.#connectLost()
       for (const program of spec.programs) collection.#addProgram(program, btf)
+      collection.#connectRefs()
       return collection
     } catch (error) {
       collection.close()
@@ -108,7 +109,11 @@ class KernelCollection implements Collection {
 
   #addMap(spec: MapSpec, btf: ObjectBtf | undefined): void {
     const { bpf, info } = this.#host
-    const { fd, typed } = createMap(bpf, spec, btf)
+    const inner = spec.inner ? createMap(bpf, spec.inner, btf).fd : undefined
+    if (inner !== undefined && inner < 0) throw mapRefused(spec.inner!, inner, info)
+    const { fd, typed } = createMap(bpf, spec, btf, inner)
+    // The kernel has looked at the template, and does not keep it.
+    bpf.sys.close(inner ?? -1)
     if (fd < 0) throw mapRefused(spec, fd, info)
     this.maps.set(spec.name, new KernelMap(bpf, spec, fd))
     if (typed === false) {
@@ -118,7 +123,12 @@ class KernelCollection implements Collection {
       const errno = bpf.mapUpdate(fd, key, value)
       if (errno < 0) throw refusal({ call: 'map_update_elem', errno, what: `map "${spec.name}" cannot be filled` })
     }
-    const errno = spec.frozen ? bpf.mapFreeze(fd) : 0
+    // What it refers to comes when everything is there.
+    if (!spec.refs) this.#freeze(spec, fd)
+  }
+
+  #freeze(spec: MapSpec, fd: number): void {
+    const errno = spec.frozen ? this.#host.bpf.mapFreeze(fd) : 0
     if (errno < 0) throw refusal({ call: 'map_freeze', errno, what: `map "${spec.name}" cannot be frozen` })
   }
 
@@ -128,6 +138,21 @@ class KernelCollection implements Collection {
       if (!lost) continue
       const counter = this.#map(lost.map, `the count of losses of map "${map.spec.name}"`)
       map.countLost(() => readCounter(counter, lost.offset))
+    }
+  }
+
+  /** Lets maps refer to programs and to each other, as the object says. */
+  #connectRefs(): void {
+    const { bpf } = this.#host
+    const of = (kind: 'program' | 'map') => (kind === 'program' ? this.progs : this.maps)
+    const referents: Referents = {
+      fd: (kind, name) => of(kind).get(name)?.fd,
+      name: (kind, id) => [...of(kind)].find(([, { fd }]) => idOf(bpf, kind, fd) === id)?.[0],
+    }
+    for (const map of this.maps.values()) {
+      map.refersTo(referents)
+      for (const [key, name] of map.spec.refs ?? []) map.setRef(key, name)
+      if (map.spec.refs) this.#freeze(map.spec, map.fd)
     }
   }
 
@@ -175,6 +200,18 @@ class KernelCollection implements Collection {
   }
 }
 
+const INFO = {
+  program: { size: STRUCT_SIZES.bpf_prog_info, id: STRUCTS.bpf_prog_info.id },
+  map: { size: STRUCT_SIZES.bpf_map_info, id: STRUCTS.bpf_map_info.id },
+}
+
+/** The kernel's number of a program or map; 0 if it does not say. */
+function idOf(bpf: Bpf, kind: 'program' | 'map', fd: number): number {
+  const { size, id } = INFO[kind]
+  const info = new Uint8Array(size)
+  return bpf.objInfo(fd, info) < 0 ? 0 : new DataView(info.buffer).getUint32(id.offset, true)
+}
+
 type ProgLoad = Parameters<Bpf['progLoad']>[0]
 
 function withRetry(call: () => number): number {
@@ -197,7 +234,12 @@ function explain(bpf: Bpf, values: ProgLoad): string {
 }
 
 /** With the types of its keys and values, or without them where the kernel takes the map only so (`typed` is false). */
-function createMap(bpf: Bpf, spec: MapSpec, btf: ObjectBtf | undefined): { fd: number; typed?: boolean } {
+function createMap(
+  bpf: Bpf,
+  spec: MapSpec,
+  btf: ObjectBtf | undefined,
+  inner?: number,
+): { fd: number; typed?: boolean } {
   const plain = {
     map_type: MAP_TYPES[spec.type],
     key_size: spec.keySize,
@@ -205,6 +247,8 @@ function createMap(bpf: Bpf, spec: MapSpec, btf: ObjectBtf | undefined): { fd: n
     max_entries: spec.maxEntries,
     map_flags: spec.flags,
     map_name: objectName(spec.name),
+    ...(inner !== undefined && { inner_map_fd: inner }),
+    ...(spec.extra !== undefined && { map_extra: spec.extra }),
   }
   if (!btf || btf.fd < 0 || !spec.keyType || !spec.valueType) return { fd: bpf.mapCreate(plain) }
   const types = { btf_fd: btf.fd, btf_key_type_id: spec.keyType, btf_value_type_id: spec.valueType }

@@ -7,9 +7,10 @@ import { Diagnostic } from '../../diag/diagnostic.ts'
 import type { MapSpec } from '../../object/spec.ts'
 import { ATTR, FLAGS } from '../../spec/gen/uapi.ts'
 import type { MapTypeName } from '../../spec/names.ts'
-import type { BpfMap, EventSource, UpdateFlag } from '../engine.ts'
+import type { Batch, BatchCursor, BatchDone, BpfMap, EventSource, UpdateFlag } from '../engine.ts'
 import type { Attr, Bpf } from './bpf.ts'
-import { isErrno, refusal } from './errors.ts'
+import { errnoName, isErrno, refusal } from './errors.ts'
+import { PerfSource } from './perfbuf.ts'
 import { RingbufSource } from './ringbuf.ts'
 
 const PERCPU: ReadonlySet<MapTypeName> = new Set<MapTypeName>(['percpu_hash', 'percpu_array', 'lru_percpu_hash'])
@@ -17,6 +18,29 @@ const PERCPU: ReadonlySet<MapTypeName> = new Set<MapTypeName>(['percpu_hash', 'p
 /** Bytes of keys and values to ask for in one batch look-up. */
 const BATCH_BYTES = 256 * 1024
 
+/** Maps that refer to maps or programs: by name here, by file descriptor and id in bpf(2). */
+const REFERRING: ReadonlySet<MapTypeName> = new Set<MapTypeName>(['prog_array', 'array_of_maps', 'hash_of_maps'])
+
+/** The programs and maps of a collection, as a map of theirs refers to them. */
+export interface Referents {
+  /** The file descriptor of what has this name. */
+  fd(kind: 'program' | 'map', name: string): number | undefined
+  /** The name of what has this id. */
+  name(kind: 'program' | 'map', id: number): string | undefined
+}
+
+/** The kernel's own notion of where a pass stands. */
+class KernelCursor implements BatchCursor {
+  readonly engine = 'kernel'
+  readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
+type BatchLookup = 'map_lookup_batch' | 'map_lookup_and_delete_batch'
+type BatchInput = { readonly keys: Uint8Array; readonly values?: Uint8Array; readonly elem_flags: number }
 type BatchStep = 'done' | 'more' | 'unsupported' | 'grow'
 
 export class KernelMap implements BpfMap {
@@ -28,7 +52,8 @@ export class KernelMap implements BpfMap {
   readonly #keyOnly: Attr<typeof ATTR.map_elem>
   #fd: number
   #lost: (() => bigint) | undefined
-  #source: RingbufSource | undefined
+  #referents: Referents | undefined
+  #source: RingbufSource | PerfSource | undefined
 
   /** Takes over the fd: it is closed with the map. */
   constructor(bpf: Bpf, spec: MapSpec, fd: number) {
@@ -52,8 +77,25 @@ export class KernelMap implements BpfMap {
     this.#lost = lost
   }
 
+  /** What `setRef` and `getRef` go by. */
+  refersTo(referents: Referents): void {
+    this.#referents = referents
+  }
+
   get(key: Uint8Array): Uint8Array | undefined {
+    if (this.spec.type === 'bloom_filter') throw this.#misused('is asked with has()')
     this.#fill(this.#key, key, 'key')
+    return this.#lookup()
+  }
+
+  /** A bloom filter looks up what stands in the place of the value. */
+  has(value: Uint8Array): boolean {
+    if (this.spec.type !== 'bloom_filter') throw this.#misused('is asked by key: only a bloom filter is by value')
+    this.#fill(this.#value, value, 'value')
+    return this.#lookup() !== undefined
+  }
+
+  #lookup(): Uint8Array | undefined {
     this.#element.setU64('flags', 0)
     const result = this.#bpf.call('map_lookup_elem', this.#element)
     if (result >= 0) return this.#value.slice()
@@ -67,6 +109,50 @@ export class KernelMap implements BpfMap {
     this.#element.setU64('flags', FLAGS[flag])
     const result = this.#bpf.call('map_update_elem', this.#element)
     if (result < 0) throw this.#refused('map_update_elem', result, 'does not take the element')
+  }
+
+  lookupAndDelete(key: Uint8Array): Uint8Array | undefined {
+    this.#fill(this.#key, key, 'key')
+    this.#element.setU64('flags', 0)
+    const result = this.#bpf.call('map_lookup_and_delete_elem', this.#element)
+    if (result >= 0) return this.#value.slice()
+    if (isErrno(result, 'ENOENT')) return undefined
+    throw this.#refused('map_lookup_and_delete_elem', result, 'does not give up an element')
+  }
+
+  setRef(key: Uint8Array, name: string, flag: UpdateFlag = 'any'): void {
+    const fd = this.#refers().fd(this.#refersKind, name)
+    if (fd === undefined) {
+      const message = `map "${this.spec.name}" can't refer to ${name}: the object has no ${this.#refersKind} of that name`
+      throw new Diagnostic({ code: 'kernel/no-such-ref', message, errno: 'EBADF' })
+    }
+    this.set(key, u32Bytes(fd), flag)
+  }
+
+  getRef(key: Uint8Array): string | undefined {
+    const referents = this.#refers()
+    const id = this.get(key)
+    return id && referents.name(this.#refersKind, new DataView(id.buffer).getUint32(0, true))
+  }
+
+  getBatch(count: number, from?: BatchCursor): Batch {
+    return this.#inBatch('map_lookup_batch', count, from)
+  }
+
+  takeBatch(count: number, from?: BatchCursor): Batch {
+    return this.#inBatch('map_lookup_and_delete_batch', count, from)
+  }
+
+  setBatch(keys: readonly Uint8Array[], values: readonly Uint8Array[]): BatchDone {
+    return this.#putBatch(
+      'map_update_batch',
+      { keys: this.#concat(keys, 'key'), values: this.#concat(values, 'value', keys.length), elem_flags: 0 },
+      keys.length,
+    )
+  }
+
+  deleteBatch(keys: readonly Uint8Array[]): BatchDone {
+    return this.#putBatch('map_delete_batch', { keys: this.#concat(keys, 'key'), elem_flags: 0 }, keys.length)
   }
 
   delete(key: Uint8Array): boolean {
@@ -85,7 +171,7 @@ export class KernelMap implements BpfMap {
     const cursor = new Uint8Array(Math.max(4, keySize))
     let from: Uint8Array | undefined
     for (;;) {
-      const { step, found } = this.#batch(cursor, from, count)
+      const { step, found } = this.#batch('map_lookup_batch', cursor, from, count)
       if (step === 'unsupported') {
         yield* this.#byKeys()
         return
@@ -98,20 +184,24 @@ export class KernelMap implements BpfMap {
   }
 
   events(): EventSource {
-    if (this.spec.type !== 'ringbuf') {
+    const { type } = this.spec
+    if (type !== 'ringbuf' && type !== 'perf_event_array') {
       const what = `map "${this.spec.name}" of type ${this.spec.type} holds no events`
       throw new Diagnostic({
         code: 'kernel/no-events',
         message: what,
         errno: 'EINVAL',
-        help: 'Events come out of a ringbuf.',
+        help: 'Events come out of a ringbuf or a perf_event_array.',
       })
     }
     if (this.#source?.open) {
       const message = `the events of map "${this.spec.name}" are being read already`
       throw new Diagnostic({ code: 'kernel/events-busy', message, errno: 'EBUSY', help: 'Close the first reader.' })
     }
-    this.#source = new RingbufSource(this.#bpf.sys, this.spec, this.#fd, this.#lost)
+    this.#source =
+      type === 'ringbuf'
+        ? new RingbufSource(this.#bpf.sys, this.spec, this.#fd, this.#lost)
+        : new PerfSource(this.#bpf, this.spec, this.#fd)
     return this.#source
   }
 
@@ -131,7 +221,42 @@ export class KernelMap implements BpfMap {
     this.#keyOnly.setU32('map_fd', this.#fd)
   }
 
-  #batch(cursor: Uint8Array, from: Uint8Array | undefined, count: number) {
+  #inBatch(command: BatchLookup, wanted: number, from: BatchCursor | undefined): Batch {
+    const start = from instanceof KernelCursor ? from.bytes : undefined
+    for (let count = Math.max(1, wanted); ; count *= 2) {
+      const cursor = new Uint8Array(Math.max(4, this.spec.keySize))
+      const { step, found, result } = this.#batch(command, cursor, start, count)
+      if (step === 'unsupported') throw this.#refused(command, result, 'cannot be gone through in batches')
+      if (step === 'done') return { elements: [...found] }
+      if (step === 'more') return { elements: [...found], next: new KernelCursor(cursor) }
+    }
+  }
+
+  #putBatch(command: 'map_update_batch' | 'map_delete_batch', values: BatchInput, count: number): BatchDone {
+    const attr = this.#bpf.attr(ATTR.batch, { ...values, count, map_fd: this.#fd })
+    const result = this.#bpf.call(command, attr)
+    if (result >= 0) return { done: attr.u32('count') }
+    // Before the first element the kernel leaves the count as it was.
+    if (isErrno(result, 'ENOTSUPP')) throw this.#refused(command, result, 'cannot be changed in batches')
+    const before = isErrno(result, 'EINVAL') && attr.u32('count') === count
+    return { done: before ? 0 : attr.u32('count'), errno: errnoName(result) }
+  }
+
+  #refers(): Referents {
+    if (this.#referents && REFERRING.has(this.spec.type)) return this.#referents
+    throw this.#misused('does not refer to anything: only a map of maps or a prog_array does')
+  }
+
+  get #refersKind(): 'program' | 'map' {
+    return this.spec.type === 'prog_array' ? 'program' : 'map'
+  }
+
+  #misused(what: string): Diagnostic {
+    const message = `map "${this.spec.name}" of type ${this.spec.type} ${what}`
+    return new Diagnostic({ code: 'kernel/map-use', message, errno: 'EINVAL' })
+  }
+
+  #batch(command: BatchLookup, cursor: Uint8Array, from: Uint8Array | undefined, count: number) {
     const { keySize } = this.spec
     const keys = new Uint8Array(keySize * count)
     const values = new Uint8Array(this.#value.length * count)
@@ -143,10 +268,10 @@ export class KernelMap implements BpfMap {
       count,
       map_fd: this.#fd,
     })
-    const result = this.#bpf.call('map_lookup_batch', attr)
+    const result = this.#bpf.call(command, attr)
     const step = this.#batchStep(result, from !== undefined)
     const got = step === 'done' || step === 'more' ? attr.u32('count') : 0
-    return { step, found: this.#split(keys, values, got) }
+    return { step, result, found: this.#split(keys, values, got) }
   }
 
   #batchStep(result: number, started: boolean): BatchStep {
@@ -196,11 +321,26 @@ export class KernelMap implements BpfMap {
   #fill(to: Uint8Array, from: Uint8Array, what: 'key' | 'value'): void {
     // No size is right for a map without elements: the kernel says so better.
     if (this.spec.type === 'ringbuf') return
-    if (from.length !== to.length) {
-      const message = `a ${what} of map "${this.spec.name}" has ${to.length} bytes, and this one has ${from.length}`
-      throw new Diagnostic({ code: `kernel/${what}-size`, message, errno: 'EINVAL' })
-    }
+    this.#sized(from, to.length, what)
     to.set(from)
+  }
+
+  #sized(bytes: Uint8Array, size: number, what: 'key' | 'value'): void {
+    if (bytes.length === size) return
+    const message = `a ${what} of map "${this.spec.name}" has ${size} bytes, and this one has ${bytes.length}`
+    throw new Diagnostic({ code: `kernel/${what}-size`, message, errno: 'EINVAL' })
+  }
+
+  /** One behind the other, `count` of them. */
+  #concat(parts: readonly Uint8Array[], what: 'key' | 'value', count = parts.length): Uint8Array {
+    const { length } = what === 'key' ? this.#key : this.#value
+    const out = new Uint8Array(length * count)
+    for (let i = 0; i < count; i++) {
+      const part = parts[i] ?? new Uint8Array(0)
+      this.#sized(part, length, what)
+      out.set(part, i * length)
+    }
+    return out
   }
 
   #refused(call: string, errno: number, what: string): Diagnostic {
@@ -230,3 +370,5 @@ function possibleCpus(): number {
   const ranges = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim()
   return Number(ranges.split(/[-,]/).at(-1)) + 1
 }
+
+const u32Bytes = (value: number): Uint8Array => new Uint8Array(new Uint32Array([value]).buffer)

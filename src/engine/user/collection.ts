@@ -4,17 +4,23 @@ import { Diagnostic } from '../../diag/diagnostic.ts'
 import { nearest } from '../../diag/nearest.ts'
 import type { MapSpec, ObjectSpec, ProgramSpec, Relocation } from '../../object/spec.ts'
 import type { BpfMap, Collection, Engine, EventSource, Link, Prog, RunInput, RunResult } from '../engine.ts'
-import { prepare } from './code.ts'
+import { type Code, prepare } from './code.ts'
 import { CONTEXTS, Context, type ContextKind } from './context.ts'
-import type { HelperCall } from './helpers.ts'
+import type { Surrounding } from './helpers/call.ts'
 import type { Host } from './host.ts'
 import { Interpreter, MAX_FRAMES, type ReadPacket } from './interpreter.ts'
+import { FieldedMap, specialFields } from './maps/fields.ts'
 import { createMap } from './maps/index.ts'
 import { HostMap, type UserMap } from './maps/map.ts'
+import type { Targets } from './maps/redirect.ts'
+import { type ProgramReferent, RefArray, type Referent } from './maps/refs.ts'
 import { RingBuffer } from './maps/ringbuf.ts'
 import { Memory } from './memory.ts'
 import { Packet } from './packet.ts'
+import { Run } from './run.ts'
+import { Sockets } from './sockets.ts'
 import { Stacks } from './stacks.ts'
+import { Timers } from './timers.ts'
 
 export interface CollectionInit {
   readonly engine: Engine
@@ -32,6 +38,7 @@ export class UserCollection implements Collection {
   readonly progs: ReadonlyMap<string, Prog>
   readonly maps: ReadonlyMap<string, BpfMap>
   #closed = false
+  readonly #world: World
   readonly #sources: EventSource[] = []
 
   /** Throws a Diagnostic if any map or program is refused. */
@@ -39,16 +46,25 @@ export class UserCollection implements Collection {
     this.engine = engine
     this.spec = spec
     const memory = new Memory(limit)
-    const maps = new Maps(memory, spec.maps, host.random)
+    const maps = new Maps(memory, spec, host)
     const world = new World(memory, maps, host, fuel)
+    this.#world = world
     this.maps = new Map(spec.maps.map((map) => [map.name, this.#guarded(maps.host(map.name))]))
     const alive = (): void => this.#alive()
-    this.progs = new Map(spec.programs.map((program) => [program.name, new UserProg(program, world, alive)]))
+    const progs = spec.programs.map((program) => new UserProg(program, world, alive))
+    this.progs = new Map(progs.map((prog) => [prog.spec.name, prog]))
+    maps.connect(progs)
+  }
+
+  tick(): void {
+    this.#alive()
+    this.#world.maps.timers.tick()
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#world.maps.timers.close()
     for (const source of this.#sources) source.close()
   }
 
@@ -73,6 +89,14 @@ export class UserCollection implements Collection {
         this.#sources.push(source)
         return source
       },
+      lookupAndDelete: (key) => open().lookupAndDelete(key),
+      has: (value) => open().has(value),
+      setRef: (key, name, flag) => open().setRef(key, name, flag),
+      getRef: (key) => open().getRef(key),
+      getBatch: (count, from) => open().getBatch(count, from),
+      takeBatch: (count, from) => open().takeBatch(count, from),
+      setBatch: (keys, values) => open().setBatch(keys, values),
+      deleteBatch: (keys) => open().deleteBatch(keys),
     }
   }
 
@@ -87,25 +111,70 @@ export class UserCollection implements Collection {
   }
 }
 
+interface Entry {
+  readonly map: UserMap
+  readonly handle: bigint
+  readonly host: HostMap
+  readonly id: number
+}
+
 /** The maps of a collection by name and by handle. A handle is the address of a region that nobody may touch. */
 class Maps {
   readonly #memory: Memory
-  readonly #byName = new Map<string, { map: UserMap; handle: bigint; host: HostMap }>()
+  readonly #byName = new Map<string, Entry>()
   readonly #byHandle = new Map<bigint, UserMap>()
   readonly rings: RingBuffer[] = []
+  readonly sockets: Sockets
+  readonly timers: Timers
+  readonly #types: ObjectSpec['types']
+  readonly #targets: Targets
+  readonly #programs = new Map<string, ProgramReferent>()
+  #ids = 0
 
-  constructor(memory: Memory, specs: readonly MapSpec[], seed: number) {
+  constructor(memory: Memory, { maps: specs, types }: ObjectSpec, host: Host) {
     this.#memory = memory
+    this.#types = types
+    this.sockets = new Sockets(memory, () => host.sockets ?? [])
+    const key = memory.allocate({ name: "the key of a timer's element", size: 4, writable: false })
+    this.timers = new Timers(host, key.start)
+    this.#targets = {
+      hasInterface: (ifindex) => host.interfaces?.has(ifindex) ?? true,
+      hasSocket: (id) => this.sockets.has(id),
+    }
+    const seed = host.random
     for (const spec of specs) this.#add(spec, seed)
     for (const { lost } of specs) if (lost) this.named(lost.map)
   }
 
+  /** Lets maps refer to programs and to each other, as the object says. */
+  connect(progs: readonly UserProg[]): void {
+    for (const { spec, code } of progs) this.#programs.set(spec.name, { kind: 'program', spec, id: ++this.#ids, code })
+    for (const { host } of this.#byName.values()) {
+      for (const [key, name] of host.spec.refs ?? []) host.fillRef(key, name)
+    }
+  }
+
+  #resolve(name: string, kind: Referent['kind']): Referent | undefined {
+    if (kind === 'program') return this.#programs.get(name)
+    const entry = this.#byName.get(name)
+    return entry && { kind, spec: entry.map.spec, id: entry.id, handle: Number(entry.handle) }
+  }
+
+  /** With its special fields seen to, where its types say that it has some. */
+  #create(spec: MapSpec, seed: number): UserMap {
+    const map = createMap(spec, this.#memory, seed, this.#targets)
+    const fields = specialFields(spec, this.#types)
+    if (fields.length === 0) return map
+    return new FieldedMap(map, fields, this.#memory, (value, size) => this.timers.release(value, size))
+  }
+
   #add(spec: MapSpec, seed: number): void {
-    const map = createMap(spec, this.#memory, seed)
+    const map = this.#create(spec, seed)
     const region = this.#memory.allocate({ name: `map ${spec.name}`, size: 8, readable: false, writable: false })
     const handle = BigInt(region.start)
-    const host = new HostMap(map, this.#memory, () => this.#lost(spec))
-    this.#byName.set(spec.name, { map, handle, host })
+    const resolve = (name: string, kind: Referent['kind']) => this.#resolve(name, kind)
+    const host = new HostMap(map, this.#memory, () => this.#lost(spec), resolve)
+    this.#byName.set(spec.name, { map, handle, host, id: ++this.#ids })
     this.#byHandle.set(handle, map)
     if (map instanceof RingBuffer) this.rings.push(map)
     for (const [key, value] of spec.contents ?? []) host.fill(key, value)
@@ -116,7 +185,7 @@ class Maps {
   }
 
   /** Throws a Diagnostic with the nearest names. */
-  named(name: string): { map: UserMap; handle: bigint; host: HostMap } {
+  named(name: string): Entry {
     const entry = this.#byName.get(name)
     if (entry) return entry
     const like = nearest(name, this.#byName.keys())
@@ -185,6 +254,7 @@ class World {
   readonly packet: Packet
   readonly context: Context
   readonly scratch: number
+  readonly run = new Run()
 
   constructor(memory: Memory, maps: Maps, host: Host, fuel: number) {
     this.memory = memory
@@ -200,6 +270,7 @@ class World {
 
 class UserProg implements Prog {
   readonly spec: ProgramSpec
+  readonly code: Code
   readonly #world: World
   readonly #kind: ContextKind | undefined
   readonly #interpreter: Interpreter
@@ -212,16 +283,23 @@ class UserProg implements Prog {
     this.#kind = CONTEXTS[spec.type]
     const addresses = new Map(spec.relocations.map((entry) => [entry.insn, world.maps.address(entry)]))
     const { memory, stacks, fuel, host, maps } = world
-    const call: Omit<HelperCall, 'callback'> = {
+    const call: Surrounding = {
       memory,
       host,
+      type: spec.type,
+      context: world.context,
+      run: world.run,
+      timers: maps.timers,
+      sockets: maps.sockets,
       scratch: world.scratch,
       packet: world.packet,
       map: (handle) => maps.behind(handle),
       ringOf: (record) => maps.ringOf(record),
       packetMoved: () => this.#kind?.sync(world.context, world.packet),
     }
-    this.#interpreter = new Interpreter(prepare(spec, addresses), {
+    for (const { map } of spec.relocations) usedBy(maps.named(map).map, spec)
+    this.code = prepare(spec, addresses)
+    this.#interpreter = new Interpreter(this.code, {
       memory,
       stacks,
       fuel,
@@ -236,6 +314,8 @@ class UserProg implements Prog {
     const kind = this.#kind
     if (!kind) throw notRunnable(this.spec)
     const repeat = Math.max(1, input.repeat ?? 1)
+    this.#world.maps.timers.tick()
+    this.#world.run.reset()
     kind.open(context, packet, input)
     let r0 = 0n
     const start = performance.now()
@@ -243,7 +323,8 @@ class UserProg implements Prog {
     const duration = ((performance.now() - start) * 1e6) / repeat
     const retval = Number(r0 & 0xffff_ffffn)
     if (kind.pulled === undefined) return { retval, duration }
-    return { retval, duration, data: withLinkHeader(packet.bytes(), kind.pulled) }
+    const outcome = this.#world.run.outcome(this.spec.type, retval)
+    return { retval, duration, ...outcome, data: withLinkHeader(packet.bytes(), kind.pulled) }
   }
 
   attach(target = this.spec.target): Link {
@@ -259,7 +340,10 @@ class UserProg implements Prog {
     try {
       return this.#interpreter.run(context)
     } catch (error) {
-      for (const ring of this.#world.maps.rings) ring.abandon()
+      const { memory, maps, run } = this.#world
+      for (const ring of maps.rings) ring.abandon()
+      // Its stack is gone, a value in a map is not.
+      if (run.lock !== undefined && memory.allows(run.lock, 4, true)) memory.store(run.lock, 4, 0n)
       throw error
     }
   }
@@ -278,6 +362,17 @@ class UserProg implements Prog {
     for (let i = 0; i < size; i++) value = value * 256 + memory.bytes[at + i]
     return BigInt(value)
   }
+}
+
+/** A prog_array has programs of one type only. Throws a Diagnostic (EINVAL) where this one is of another. */
+function usedBy(map: UserMap, program: ProgramSpec): void {
+  if (!(map instanceof RefArray) || map.spec.type !== 'prog_array' || map.usedBy(program.type)) return
+  throw new Diagnostic({
+    code: 'user/prog-array',
+    message: `program ${program.name} is a ${program.type}, and map ${map.spec.name} is used by programs of another type`,
+    help: 'give each type of program a prog_array of its own',
+    errno: 'EINVAL',
+  })
 }
 
 /** SKF_NET_OFF and SKF_LL_OFF of linux/filter.h. */

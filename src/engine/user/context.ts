@@ -28,8 +28,8 @@ const SK_BUFF = {
   data_meta: 140,
   size: 192,
 } as const
-/** PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST of linux/if_packet.h. */
-const PACKET_TYPE = { host: 0, broadcast: 1, multicast: 2, otherHost: 3 } as const
+/** PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST of linux/if_packet.h. */
+const PACKET_TYPE = { host: 0, multicast: 2, otherHost: 3 } as const
 
 /** The context region of a collection: one for all runs, as one program runs at a time. */
 export class Context {
@@ -140,10 +140,12 @@ export const CONTEXTS: { readonly [type in ProgTypeName]?: ContextKind } = {
   syscall: raw(true),
 }
 
-/** eth_type_trans: whose the packet is, the loopback device having the address 00:00:00:00:00:00. */
+/**
+ * eth_type_trans: whose the packet is. The loopback device's own address and its broadcast address are both
+ * 00:00:00:00:00:00, so that ff:ff:ff:ff:ff:ff counts as multicast.
+ */
 function packetType(bytes: Uint8Array): number {
   const address = bytes.subarray(0, 6)
-  if (address.every((byte) => byte === 0xff)) return PACKET_TYPE.broadcast
   if (address[0] & 1) return PACKET_TYPE.multicast
   return address.every((byte) => byte === 0) ? PACKET_TYPE.host : PACKET_TYPE.otherHost
 }

@@ -119,7 +119,7 @@ describe('what is refused at load', () => {
       'call get_current_task\nexit',
       'no helper bpf_get_current_task here: it looks into the kernel, and there is none',
     ],
-    ['a helper of sockets', 'call sk_lookup_tcp\nexit', 'there are no kernel sockets'],
+    ['a helper of sockets', 'call sk_assign\nexit', 'there are no kernel sockets'],
     ['a helper that does not exist', 'call 9999\nexit', 'helper 9999 does not exist'],
     ['a kernel function', 'call kfunc 77\nexit', 'it calls kernel function 77'],
     ['a call through a register', 'callx r2\nexit', 'callx'],
@@ -133,7 +133,7 @@ describe('what is refused at load', () => {
   })
 
   it.each<[string, Partial<MapSpec>, string]>([
-    ['a map type that is not there', { type: 'lpm_trie' }, 'user engine has none of that type'],
+    ['a map type that is not there', { type: 'task_storage' }, 'user engine has none of that type'],
     ['a hash without keys', { keySize: 0 }, 'must be above 0'],
     ['an array with a key of 8 bytes', { type: 'array', keySize: 8 }, 'the key of an array is a u32'],
     ['a ring buffer of 5000 bytes', { type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 5000 }, 'a power of two'],

@@ -4,97 +4,44 @@
 // the reason.
 
 import type { HelperName } from '../../spec/helper.ts'
-import { checksumDiff } from './checksum.ts'
 import { type Errno, failure } from './errno.ts'
 import { format } from './format.ts'
-import type { Host } from './host.ts'
-import type { UserMap } from './maps/map.ts'
+import { address, type Helper, type HelperCall, s32, status, text, u32 } from './helpers/call.ts'
+import { checksumHelpers } from './helpers/checksums.ts'
+import { dynptrHelpers } from './helpers/dynptr.ts'
+import { objectHelpers } from './helpers/objects.ts'
+import { perfHelpers } from './helpers/perf.ts'
+import { probeHelpers } from './helpers/probe.ts'
+import { redirectHelpers } from './helpers/redirect.ts'
+import { skbHelpers } from './helpers/skb.ts'
+import { socketHelpers } from './helpers/sockets.ts'
+import { textHelpers } from './helpers/text.ts'
+import { tunnelHelpers } from './helpers/tunnel.ts'
+import { RefArray } from './maps/refs.ts'
 import { RingBuffer } from './maps/ringbuf.ts'
 import type { Memory } from './memory.ts'
-import type { Packet } from './packet.ts'
 
-/** What a helper works on: the engine around the program that called it. */
-export interface HelperCall {
-  readonly memory: Memory
-  readonly host: Host
-  /** The packet of this run; empty where there is none. */
-  readonly packet: Packet
-  /** Four bytes that programs may read: the key that for_each_map_elem shows. */
-  readonly scratch: number
-  /** The map behind a handle. Throws a Diagnostic (`user/fault`) if it is none. */
-  map(handle: bigint): UserMap
-  /** The ring buffer that has this record reserved. Throws a Diagnostic (`user/fault`) if none has. */
-  ringOf(record: bigint): RingBuffer
-  /** Runs a function of the program and gives its r0. */
-  callback(func: bigint, ...args: bigint[]): bigint
-  /** Writes the packet's ends back into the context. */
-  packetMoved(): void
-}
-
-export type Helper = (call: HelperCall, r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint) => bigint
+export type { Helper, HelperCall } from './helpers/call.ts'
 
 /** BPF_MAX_LOOPS. */
 const MAX_LOOPS = 8n * 1024n * 1024n
 const TASK_COMM_LEN = 16
-
-const address = Number
-const u32 = (value: bigint): number => Number(value & 0xffff_ffffn)
-const s32 = (value: bigint): number => Number(BigInt.asIntN(32, value))
-const status = (errno: Errno | undefined): bigint => (errno ? failure(errno) : 0n)
+const SOCKMAPS: ReadonlySet<string> = new Set(['sockmap', 'sockhash'])
+/** Nanoseconds of a jiffy where HZ is 250. */
+const JIFFY = 4_000_000n
+/** At most this many arguments, as MAX_BPRINTF_VARARGS, 8 bytes each. */
+const MAX_ARGS = 96n
 
 const ring = (call: HelperCall, handle: bigint): RingBuffer | undefined => {
   const map = call.map(handle)
   return map instanceof RingBuffer ? map : undefined
 }
 
-/** The bytes up to the null, at most `limit`; undefined where the program may not read. */
-function text(memory: Memory, from: number, limit: number): Uint8Array | undefined {
-  let size = 0
-  while (size < limit) {
-    if (!memory.allows(from + size, 1, false)) return undefined
-    if (memory.bytes[from + size] === 0) break
-    size++
-  }
-  return memory.bytes.subarray(from, from + size)
-}
-
 const decoder = new TextDecoder('latin1')
 const encoder = new TextEncoder()
 
-/** Addresses below are user space's (TASK_SIZE of x86-64): the kernel variants refuse them with ERANGE, not EFAULT. */
-const USER_SPACE = 1n << 47n
-/** What a failed read gives, by address. */
-type ReadFailure = (from: bigint) => Errno
-const userFailure: ReadFailure = () => 'EFAULT'
-const kernelFailure: ReadFailure = (from) => (from < USER_SPACE ? 'ERANGE' : 'EFAULT')
-
-const probeRead =
-  (fails: ReadFailure): Helper =>
-  ({ memory }, to, size, from) => {
-    const target = memory.writable(address(to), u32(size))
-    if (target.length === 0) return 0n
-    if (!memory.allows(address(from), target.length, false)) {
-      target.fill(0)
-      return failure(fails(from))
-    }
-    target.set(memory.bytes.subarray(address(from), address(from) + target.length))
-    return 0n
-  }
-
-const probeReadString =
-  (fails: ReadFailure): Helper =>
-  ({ memory }, to, size, from) => {
-    const target = memory.writable(address(to), u32(size))
-    if (target.length === 0) return 0n
-    const bytes = text(memory, address(from), target.length - 1)
-    if (!bytes) {
-      target.fill(0)
-      return failure(fails(from))
-    }
-    target.set(bytes)
-    target[bytes.length] = 0
-    return BigInt(bytes.length + 1)
-  }
+const words = (memory: Memory, from: bigint, size: bigint): bigint[] =>
+  Array.from({ length: u32(size) / 8 }, (_, i) => memory.load(address(from) + i * 8, 8))
 
 const printed = (memory: Memory, fmt: bigint, size: number, args: readonly bigint[]): string | undefined => {
   const bytes = memory.readable(address(fmt), size)
@@ -121,7 +68,10 @@ const helpers = {
   map_lookup_elem: (call, handle, key) => {
     const map = call.map(handle)
     call.memory.check(address(key), map.spec.keySize, false)
-    return BigInt(map.lookup(address(key), true))
+    const at = map.lookup(address(key), true)
+    // What a program sees of a socket map's element is the socket.
+    if (at === 0 || !SOCKMAPS.has(map.spec.type)) return BigInt(at)
+    return BigInt(call.sockets.byId(call.memory.view.getUint32(at, true)))
   },
   map_lookup_percpu_elem: (call, handle, key, cpu) => {
     const map = call.map(handle)
@@ -138,6 +88,27 @@ const helpers = {
     const map = call.map(handle)
     call.memory.check(address(key), map.spec.keySize, false)
     return status(map.delete(address(key)))
+  },
+  map_push_elem: (call, handle, value, flags) => {
+    const map = call.map(handle)
+    call.memory.check(address(value), map.spec.valueSize, false)
+    return status(map.push ? map.push(address(value), flags) : 'EINVAL')
+  },
+  map_pop_elem: (call, handle, to) => {
+    const map = call.map(handle)
+    call.memory.check(address(to), map.spec.valueSize, true)
+    return status(map.pop ? map.pop(address(to)) : 'EINVAL')
+  },
+  map_peek_elem: (call, handle, to) => {
+    const map = call.map(handle)
+    call.memory.check(address(to), map.spec.valueSize, map.spec.type !== 'bloom_filter')
+    return status(map.peek ? map.peek(address(to)) : 'EINVAL')
+  },
+  tail_call: (call, context, handle, index) => {
+    const map = call.map(handle)
+    if (!(map instanceof RefArray)) return failure('EINVAL')
+    const to = map.at(u32(index))
+    return to && call.tailCall(to, context) ? 0n : failure('ENOENT')
   },
   for_each_map_elem: (call, handle, func, context, flags) => {
     if (flags !== 0n) return failure('EINVAL')
@@ -160,9 +131,14 @@ const helpers = {
   ktime_get_ns: ({ host }) => host.now,
   ktime_get_boot_ns: ({ host }) => host.now,
   ktime_get_coarse_ns: ({ host }) => host.now,
+  ktime_get_tai_ns: ({ host }) => host.now,
+  jiffies64: ({ host }) => host.now / JIFFY,
   get_prandom_u32: ({ host }) => BigInt(host.random >>> 0),
   get_smp_processor_id: () => 0n,
   get_numa_node_id: () => 0n,
+  // One CPU: its copy of a variable is the variable.
+  per_cpu_ptr: (_call, pointer, cpu) => (u32(cpu) === 0 ? pointer : 0n),
+  this_cpu_ptr: (_call, pointer) => pointer,
   get_current_pid_tgid: ({ host }) => host.pidTgid,
   get_current_uid_gid: ({ host }) => host.uidGid,
   get_current_comm: ({ memory, host }, to, size) => {
@@ -173,23 +149,22 @@ const helpers = {
     return 0n
   },
 
-  // There is one memory here: it answers for the kernel's and for user space.
-  probe_read: probeRead(userFailure),
-  probe_read_kernel: probeRead(kernelFailure),
-  probe_read_user: probeRead(userFailure),
-  probe_read_str: probeReadString(userFailure),
-  probe_read_kernel_str: probeReadString(kernelFailure),
-  probe_read_user_str: probeReadString(userFailure),
-
   trace_printk: ({ memory, host }, fmt, size, ...args) => {
     const line = printed(memory, fmt, u32(size), args)
     if (line === undefined) return failure('EINVAL')
     host.print(line)
     return BigInt(line.length)
   },
+  trace_vprintk: ({ memory, host }, fmt, size, data, dataSize) => {
+    if (dataSize % 8n !== 0n || dataSize > MAX_ARGS) return failure('EINVAL')
+    const line = printed(memory, fmt, u32(size), words(memory, data, dataSize))
+    if (line === undefined) return failure('EINVAL')
+    host.print(line)
+    return BigInt(line.length)
+  },
   snprintf: ({ memory }, to, size, fmt, data, dataSize) => {
-    if (dataSize % 8n !== 0n || dataSize > 96n) return failure('EINVAL')
-    const args = Array.from({ length: u32(dataSize) / 8 }, (_, i) => memory.load(address(data) + i * 8, 8))
+    if (dataSize % 8n !== 0n || dataSize > MAX_ARGS) return failure('EINVAL')
+    const args = words(memory, data, dataSize)
     const pattern = text(memory, address(fmt), 4096)
     const line = pattern && printed(memory, fmt, pattern.length + 1, args)
     if (line === undefined) return failure('EINVAL')
@@ -199,22 +174,6 @@ const helpers = {
     if (target.length > 0) target[Math.min(line.length, room)] = 0
     return BigInt(line.length + 1)
   },
-  strncmp: ({ memory }, left, size, right) => {
-    for (let i = 0; i < u32(size); i++) {
-      const a = memory.readable(address(left) + i, 1)[0]
-      const b = memory.readable(address(right) + i, 1)[0]
-      if (a !== b) return a < b ? BigInt.asUintN(64, -1n) : 1n
-      if (a === 0) break
-    }
-    return 0n
-  },
-  csum_diff: ({ memory }, from, fromSize, to, toSize, seed) => {
-    // Older kernels take multiples of 4 only; Linux 6.18 takes any size.
-    const before = memory.readable(address(from), u32(fromSize))
-    const after = memory.readable(address(to), u32(toSize))
-    return BigInt(checksumDiff(before, after, u32(seed)))
-  },
-
   ringbuf_reserve: (call, handle, size, flags) => BigInt(ring(call, handle)?.reserve(size, flags) ?? 0),
   ringbuf_submit: (call, record, flags) => giveBack(call, record, flags, false),
   ringbuf_discard: (call, record, flags) => giveBack(call, record, flags, true),
@@ -245,24 +204,16 @@ const helpers = {
     call.memory.bytes.set(source, call.packet.data + u32(offset))
     return 0n
   },
-  skb_load_bytes: ({ memory, packet }, _ctx, offset, to, size) => {
-    const target = memory.writable(address(to), u32(size))
-    if (u32(offset) + target.length > packet.length) {
-      target.fill(0)
-      return failure('EFAULT')
-    }
-    const from = packet.data + u32(offset)
-    target.set(memory.bytes.subarray(from, from + target.length))
-    return 0n
-  },
-  skb_store_bytes: ({ memory, packet }, _ctx, offset, from, size, flags) => {
-    // BPF_F_RECOMPUTE_CSUM and BPF_F_INVALIDATE_HASH: this engine keeps neither checksum nor hash beside a packet.
-    if ((flags & ~3n) !== 0n) return failure('EINVAL')
-    const source = memory.readable(address(from), u32(size))
-    if (u32(offset) + source.length > packet.length) return failure('EFAULT')
-    memory.bytes.set(source, packet.data + u32(offset))
-    return 0n
-  },
+  ...checksumHelpers,
+  ...dynptrHelpers,
+  ...objectHelpers,
+  ...perfHelpers,
+  ...probeHelpers,
+  ...redirectHelpers,
+  ...skbHelpers,
+  ...socketHelpers,
+  ...textHelpers,
+  ...tunnelHelpers,
 } as const satisfies { readonly [name in HelperName]?: Helper }
 
 /** A record knows its ring buffer by its address alone: the region that holds it. */
@@ -279,18 +230,20 @@ export const USER_HELPERS = Object.keys(helpers) as readonly HelperName[]
 
 /** Why a helper is missing: the first that fits. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/storage/, 'it keeps values beside objects of the kernel, and there are none'],
   [
-    /^(skb|csum|l[34]_csum|lwt|set_hash|get_hash)/,
-    'it works on a struct sk_buff of the kernel, and packets here are plain bytes',
+    /^(skb|lwt|get_hash|get_route)/,
+    'it works on a struct sk_buff of the kernel, and packets here are plain bytes with a little more',
   ],
-  [/redirect|fib_lookup|check_mtu/, 'there are no network devices to send a packet to'],
+  [/fib_lookup|check_mtu/, 'there are no routes and devices to ask about'],
+  [/redirect/, 'it redirects to a socket, and no program type that may do so runs here'],
   [/^(sk|skc|sock|msg|tcp|bind|get_?sockopt|setsockopt)_?|socket|_sock$|listener/, 'there are no kernel sockets'],
   [
-    /task|cgroup|cgrp|inode|d_path|signal|stack|func_|perf_|branch|kallsyms|per_cpu_ptr|this_cpu_ptr|ima_/,
+    /task|cgroup|cgrp|inode|d_path|signal|stack|func_|perf_|branch|kallsyms|ima_|vma|btf|attach_cookie|pid_tgid/,
     'it looks into the kernel, and there is none',
   ],
-  [/^timer|^spin|kptr|dynptr|user_ringbuf/, 'this engine has no such objects in map values'],
-  [/^tail_call$/, 'this engine has no prog_array'],
+  [/kptr/, 'map values hold no pointers to objects of the kernel here'],
+  [/user_ringbuf/, 'this engine has no user ring buffer'],
 ]
 
 /** Why the user engine does not have helper `name`. */

@@ -8,7 +8,7 @@ import { UserCollection } from './collection.ts'
 import { type Host, host } from './host.ts'
 
 export { USER_HELPERS } from './helpers.ts'
-export type { Host } from './host.ts'
+export type { Host, HostSocket } from './host.ts'
 export { USER_MAP_TYPES } from './maps/index.ts'
 
 export interface UserEngineOptions {

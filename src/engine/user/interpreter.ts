@@ -7,7 +7,8 @@ import { binOp, condition, extend, neg, swap } from '../../isa/concrete.ts'
 import type { Size, Width } from '../../isa/insn.ts'
 import type { AtomicOp, BinOp, CallKind, CondOp, LddwKind, Machine } from '../../isa/machine.ts'
 import { type Code, FUNCTION_BASE, placeOf, type Step, sourceOf } from './code.ts'
-import type { HelperCall } from './helpers.ts'
+import type { HelperCall, Surrounding } from './helpers/call.ts'
+import type { Referent } from './maps/refs.ts'
 import type { Memory } from './memory.ts'
 import type { Stacks } from './stacks.ts'
 
@@ -20,8 +21,8 @@ export interface Surroundings {
   readonly stacks: Stacks
   /** Instructions that one run may execute. */
   readonly fuel: number
-  /** What helpers work on, but for calling back, which is the interpreter's. */
-  readonly call: Omit<HelperCall, 'callback'>
+  /** What helpers work on, but for going elsewhere in the program, which is the interpreter's. */
+  readonly call: Surrounding
   readonly readPacket: ReadPacket
 }
 
@@ -30,7 +31,12 @@ export const MAX_FRAMES = 8
 /** BPF_MAX_LOOPS: how often one frame may pass a may_goto. */
 const MAX_GOTOS = 8 * 1024 * 1024
 
+/** MAX_TAIL_CALL_CNT: how many programs one run may go on to. */
+const MAX_TAIL_CALLS = 33
+
 interface Frame {
+  /** Where the caller goes on: a program may have put another in its place. */
+  readonly code: Code
   readonly returnTo: number
   /** r6 to r10 of the caller. */
   readonly saved: readonly bigint[]
@@ -41,7 +47,10 @@ interface Frame {
 const END = Symbol('end of program')
 
 export class Interpreter implements Machine<bigint> {
-  readonly #code: Code
+  /** What was started, and what runs now: a tail call puts another program in its place. */
+  readonly #started: Code
+  #code: Code
+  #tailCalls = 0
   readonly #memory: Memory
   readonly #around: Surroundings
   readonly #regs: bigint[] = new Array(11).fill(0n)
@@ -53,21 +62,35 @@ export class Interpreter implements Machine<bigint> {
   readonly #call: HelperCall
 
   constructor(code: Code, around: Surroundings) {
+    this.#started = code
     this.#code = code
     this.#around = around
     this.#memory = around.memory
     this.#step = code.steps[0]!
-    this.#call = { ...around.call, callback: (func, ...args) => this.#callback(func, args) }
+    this.#call = {
+      ...around.call,
+      callback: (func, ...args) => this.#callback(func, args),
+      later: (func) => {
+        const { code, slot } = this.#function(func)
+        return (...args) => this.#start(code, slot, args)
+      },
+      tailCall: (to, context) => this.#tailCall(to, context),
+    }
   }
 
   /** Runs from slot 0 and gives r0. Throws a Diagnostic (`user/fault`, `user/fuel`) that names the place. */
   run(r1: bigint, r2 = 0n): bigint {
+    return this.#start(this.#started, 0, [r1, r2])
+  }
+
+  #start(code: Code, slot: number, args: readonly bigint[]): bigint {
     this.#regs.fill(0n)
-    this.#regs[1] = r1
-    this.#regs[2] = r2
+    for (let i = 0; i < args.length; i++) this.#regs[1 + i] = args[i]
     this.#fuel = this.#around.fuel
+    this.#tailCalls = 0
+    this.#code = code
     try {
-      this.#enter(0, -1)
+      this.#enter(slot, -1)
       this.#loop(1)
       return this.#regs[0]
     } catch (error) {
@@ -80,10 +103,9 @@ export class Interpreter implements Machine<bigint> {
 
   /** Until the frame at `depth` (counted from 1) has exited. */
   #loop(depth: number): void {
-    const { steps } = this.#code
     const frames = this.#frames
     while (frames.length >= depth) {
-      const step = steps[this.#next]
+      const step = this.#code.steps[this.#next]
       if (step === undefined) throw this.#astray()
       this.#step = step
       this.#next = step.next
@@ -96,13 +118,14 @@ export class Interpreter implements Machine<bigint> {
     const depth = this.#frames.length
     if (depth === MAX_FRAMES)
       throw new Diagnostic({ code: 'user/fault', message: `more than ${MAX_FRAMES} calls deep` })
-    this.#frames.push({ returnTo, saved: this.#regs.slice(6), gotos: MAX_GOTOS })
+    this.#frames.push({ code: this.#code, returnTo, saved: this.#regs.slice(6), gotos: MAX_GOTOS })
     this.#regs[10] = BigInt(this.#around.stacks.open(depth))
     this.#next = slot
   }
 
   #leave(): void {
-    const { saved, returnTo } = this.#frames.pop()!
+    const { code, saved, returnTo } = this.#frames.pop()!
+    this.#code = code
     this.#around.stacks.close(this.#frames.length)
     for (let i = 0; i < saved.length; i++) this.#regs[6 + i] = saved[i]
     this.#next = returnTo
@@ -112,10 +135,25 @@ export class Interpreter implements Machine<bigint> {
   #callback(func: bigint, args: readonly bigint[]): bigint {
     const step = this.#step
     for (let i = 0; i < 5; i++) this.#regs[1 + i] = args[i] ?? 0n
-    this.#enter(Number(func - FUNCTION_BASE), this.#next)
+    this.#enter(this.#function(func).slot, this.#next)
     this.#loop(this.#frames.length)
     this.#step = step
     return this.#regs[0]
+  }
+
+  #function(func: bigint): { code: Code; slot: number } {
+    return { code: this.#code, slot: Number(func - FUNCTION_BASE) }
+  }
+
+  /** Another program takes over the current frame: its stack begins anew, and it returns to the same caller. */
+  #tailCall(to: Referent, context: bigint): boolean {
+    if (to.kind !== 'program' || this.#tailCalls === MAX_TAIL_CALLS) return false
+    this.#tailCalls++
+    this.#code = to.code
+    this.#regs[1] = context
+    this.#regs[10] = BigInt(this.#around.stacks.open(this.#frames.length - 1))
+    this.#next = 0
+    return true
   }
 
   get(reg: number): bigint {

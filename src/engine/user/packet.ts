@@ -2,6 +2,7 @@
 // behind them that the kernel gives (XDP_PACKET_HEADROOM of 256 bytes, a page in all, net/bpf/test_run.c), and
 // the rules by which programs move the packet's ends (net/core/filter.c).
 
+import { Diagnostic } from '../../diag/diagnostic.ts'
 import type { Errno } from './errno.ts'
 import type { Memory, Region } from './memory.ts'
 
@@ -91,6 +92,16 @@ export class Packet {
     return undefined
   }
 
+  /** Takes `remove` bytes out at offset `at` and puts `insert` zeros there, in a packet that its program sees all of. */
+  splice(at: number, remove: number, insert: number): void {
+    const old = this.bytes()
+    if (at + remove > old.length) throw noPacket(at + remove, old.length)
+    const bytes = new Uint8Array(old.length - remove + insert)
+    bytes.set(old.subarray(0, at))
+    bytes.set(old.subarray(at + remove), at + insert)
+    this.fill(bytes, this.#region.writable)
+  }
+
   #expose(): void {
     this.#region.start = this.meta
     this.#region.end = this.end
@@ -104,3 +115,9 @@ export class Packet {
     return region
   }
 }
+
+const noPacket = (needed: number, length: number): Diagnostic =>
+  new Diagnostic({
+    code: 'user/fault',
+    message: `the program reshapes the first ${needed} bytes of a packet that has ${length}`,
+  })

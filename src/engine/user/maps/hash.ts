@@ -1,7 +1,7 @@
-// Hash maps: hash, lru_hash and percpu_hash. Elements are slots; a replaced or deleted one is reused, last
+// Hash maps: hash, lru_hash, percpu_hash and lru_percpu_hash. Elements are slots; a replaced or deleted one is reused, last
 // freed first, as in the kernel's preallocated tables (kernel/bpf/hashtab.c has the error numbers).
 // Replacing a value in a hash takes a new slot (one is kept spare for it, where the map is full), so a program
-// that looked the old value up still holds the old one; the other two write in place. The user engine has one
+// that looked the old value up still holds the old one; the others write in place. The user engine has one
 // CPU, so a percpu_hash has one value a key, padded to 8 bytes for the host. An lru_hash drops exactly
 // the element that was used longest ago; the kernel's, which batches by CPU, only nearly so.
 
@@ -37,9 +37,9 @@ export class HashMap implements UserMap {
     this.spec = spec
     this.#memory = memory
     this.#seed = seed
-    const percpu = spec.type === 'percpu_hash'
+    const percpu = spec.type === 'percpu_hash' || spec.type === 'lru_percpu_hash'
     this.#replaces = spec.type === 'hash'
-    this.#uses = spec.type === 'lru_hash' ? new UseList() : undefined
+    this.#uses = spec.type === 'lru_hash' || spec.type === 'lru_percpu_hash' ? new UseList() : undefined
     this.hostValueSize = percpu ? roundUp(spec.valueSize, 8) : spec.valueSize
     const count = spec.maxEntries + (this.#replaces ? 1 : 0)
     const { name, keySize, valueSize } = spec

@@ -4,10 +4,12 @@
 
 import { Diagnostic } from '../../../diag/diagnostic.ts'
 import type { MapSpec } from '../../../object/spec.ts'
-import type { BpfMap, EventSource, UpdateFlag } from '../../engine.ts'
+import type { Batch, BatchCursor, BatchDone, BpfMap, EventSource, UpdateFlag } from '../../engine.ts'
 import type { Errno } from '../errno.ts'
 import { ERRNO } from '../errno.ts'
 import type { Memory, Region } from '../memory.ts'
+import { type Batching, batching, UserCursor } from './batch.ts'
+import { isRefMap, noSuchRef, type Referent } from './refs.ts'
 
 /** Flags of map_update_elem: BPF_ANY, BPF_NOEXIST, BPF_EXIST. */
 export const UPDATE = { any: 0, noexist: 1, exist: 2 } as const satisfies Record<UpdateFlag, number>
@@ -15,6 +17,7 @@ export const UPDATE = { any: 0, noexist: 1, exist: 2 } as const satisfies Record
 /** Flags of map creation (map_flags in union bpf_attr). */
 export const MAP_FLAG = {
   NO_PREALLOC: 1,
+  NO_COMMON_LRU: 2,
   NUMA_NODE: 4,
   RDONLY: 8,
   WRONLY: 16,
@@ -22,6 +25,8 @@ export const MAP_FLAG = {
   RDONLY_PROG: 128,
   WRONLY_PROG: 256,
   MMAPABLE: 1024,
+  PRESERVE_ELEMS: 2048,
+  INNER_MAP: 4096,
 } as const
 
 /** Keys and values are passed by their address in the linear memory, already checked. */
@@ -36,7 +41,13 @@ export interface UserMap {
   delete(key: number): Errno | undefined
   /** Addresses of the keys that are there now; `array` keys are made at `scratch`, four writable bytes. */
   keys(scratch: number): Iterable<number>
-  /** Ring buffers only. */
+  /** Maps without keys: queue, stack, bloom filter. The value is read from, or written to, the address. */
+  push?(value: number, flags: bigint): Errno | undefined
+  pop?(to: number): Errno | undefined
+  peek?(value: number): Errno | undefined
+  /** Blanks what user space must not see of a value. */
+  hide?(value: Uint8Array): Uint8Array
+  /** Ring buffers and perf_event_arrays only. */
   events?(lost: () => bigint | undefined): EventSource
 }
 
@@ -52,6 +63,14 @@ export const access = (spec: MapSpec): { readable: boolean; writable: boolean } 
 export const insideItem = (start: () => number, stride: number, itemSize: number) => (address: number, size: number) =>
   ((address - start()) % stride) + size <= itemSize
 
+/** Types whose elements bpf(2) takes out one by one (BPF_MAP_LOOKUP_AND_DELETE_ELEM). */
+const TAKEN: ReadonlySet<string> = new Set(['queue', 'stack', 'hash', 'percpu_hash', 'lru_hash', 'lru_percpu_hash'])
+/** Types that user space cannot read by key. */
+const UNREAD: ReadonlySet<string> = new Set(['perf_event_array', 'xskmap'])
+
+/** What a map of maps or a prog_array may refer to, by name. */
+export type Resolve = (name: string, kind: Referent['kind']) => Referent | undefined
+
 /** The host's side of a map. */
 export class HostMap implements BpfMap {
   readonly spec: MapSpec
@@ -61,9 +80,10 @@ export class HostMap implements BpfMap {
   readonly #key: Region
   readonly #value: Region
   readonly #lost: () => bigint | undefined
+  readonly #resolve: Resolve
 
   /** `lost` reads the counter that `spec.lost` names. */
-  constructor(map: UserMap, memory: Memory, lost: () => bigint | undefined) {
+  constructor(map: UserMap, memory: Memory, lost: () => bigint | undefined, resolve: Resolve = () => undefined) {
     this.spec = map.spec
     this.#map = map
     this.#memory = memory
@@ -75,34 +95,41 @@ export class HostMap implements BpfMap {
       ...hidden,
     })
     this.#lost = lost
+    this.#resolve = resolve
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.#keyed('look up')
-    if (this.spec.flags & MAP_FLAG.WRONLY) throw this.#refuse('look up', 'EPERM')
-    const address = this.#map.lookup(this.#putKey(key), false)
-    return address === 0 ? undefined : this.#memory.bytes.slice(address, address + this.#map.hostValueSize)
+    this.#mayRead('look up')
+    const at = this.#putKey(key)
+    if (this.#map.push) return this.#peek()
+    if (UNREAD.has(this.spec.type)) throw this.#refuse('look up', 'ENOTSUPP')
+    if (isRefMap(this.#map)) return idBytes(this.#map.refAt(at))
+    const address = this.#map.lookup(at, false)
+    return address === 0 ? undefined : this.#read(address)
   }
 
   set(key: Uint8Array, value: Uint8Array, flag: UpdateFlag = 'any'): void {
-    if (this.spec.frozen || this.spec.flags & MAP_FLAG.RDONLY) throw this.#refuse('update', 'EPERM')
+    this.#mayWrite('update')
     this.fill(key, value, flag)
   }
 
   /** As `set`, also for a map that is frozen once it is filled. */
   fill(key: Uint8Array, value: Uint8Array, flag: UpdateFlag = 'any'): void {
     this.#keyed('update')
-    const { hostValueSize } = this.#map
     const at = this.#putKey(key)
-    if (value.length !== hostValueSize) throw this.#size('value', value.length, hostValueSize)
-    this.#memory.bytes.set(value, this.#value.start)
-    const errno = this.#map.update(at, this.#value.start, hostValueSize, BigInt(UPDATE[flag]))
+    this.#putValue(value)
+    const flags = BigInt(UPDATE[flag])
+    const { start } = this.#value
+    const errno = this.#map.push
+      ? this.#map.push(start, flags)
+      : this.#map.update(at, start, this.#map.hostValueSize, flags)
     if (errno) throw this.#refuse('update', errno)
   }
 
   delete(key: Uint8Array): boolean {
     this.#keyed('delete from')
-    if (this.spec.frozen || this.spec.flags & MAP_FLAG.RDONLY) throw this.#refuse('delete from', 'EPERM')
+    this.#mayWrite('delete from')
     const errno = this.#map.delete(this.#putKey(key))
     if (errno && errno !== 'ENOENT') throw this.#refuse('delete from', errno)
     return errno === undefined
@@ -110,33 +137,170 @@ export class HostMap implements BpfMap {
 
   *entries(): Iterable<[key: Uint8Array, value: Uint8Array]> {
     this.#keyed('walk through')
-    const { keySize } = this.spec
-    const keys = Array.from(this.#map.keys(this.#key.start), (at) => this.#memory.bytes.slice(at, at + keySize))
-    for (const key of keys) {
+    if (this.#map.push) throw this.#refuse('walk through', this.spec.type === 'bloom_filter' ? 'EOPNOTSUPP' : 'EINVAL')
+    for (const key of this.#keys()) {
       const value = this.get(key)
       if (value) yield [key, value]
     }
   }
 
   events(): EventSource {
-    if (!this.#map.events) throw this.#refuse('read events from', 'EINVAL', 'only a ring buffer has events')
+    if (!this.#map.events) throw this.#refuse('read events from', 'EINVAL', NO_EVENTS)
     return this.#map.events(this.#lost)
   }
 
+  lookupAndDelete(key: Uint8Array): Uint8Array | undefined {
+    this.#mayRead('take from')
+    this.#mayWrite('take from')
+    const at = this.#putKey(key)
+    if (!TAKEN.has(this.spec.type)) throw this.#refuse('take from', 'ENOTSUPP')
+    if (this.#map.pop) {
+      const errno = this.#map.pop(this.#value.start)
+      if (errno === 'ENOENT') return undefined
+      if (errno) throw this.#refuse('take from', errno)
+      return this.#read(this.#value.start)
+    }
+    const address = this.#map.lookup(at, false)
+    if (address === 0) return undefined
+    const value = this.#read(address)
+    this.#map.delete(at)
+    return value
+  }
+
+  has(value: Uint8Array): boolean {
+    if (this.spec.type !== 'bloom_filter')
+      throw this.#refuse('ask', 'EINVAL', 'only a bloom filter is asked for values')
+    this.#mayRead('ask')
+    this.#putValue(value)
+    return this.#map.peek?.(this.#value.start) === undefined
+  }
+
+  setRef(key: Uint8Array, name: string, flag: UpdateFlag = 'any'): void {
+    this.#mayWrite('update')
+    this.fillRef(key, name, flag)
+  }
+
+  /** As `setRef`, also for a map that is frozen once it is filled. */
+  fillRef(key: Uint8Array, name: string, flag: UpdateFlag = 'any'): void {
+    const map = this.#map
+    if (!isRefMap(map)) throw this.#refuse('make a reference in', 'EINVAL', NO_REFS)
+    const at = this.#putKey(key)
+    const to = this.#resolve(name, this.spec.type === 'prog_array' ? 'program' : 'map')
+    if (!to) throw noSuchRef(this.spec.name, name, 'name a map or program of the same object')
+    const errno = map.setRef(at, to, BigInt(UPDATE[flag]))
+    if (errno) throw this.#refuse('update', errno)
+  }
+
+  getRef(key: Uint8Array): string | undefined {
+    const map = this.#map
+    if (!isRefMap(map)) throw this.#refuse('follow a reference in', 'EINVAL', NO_REFS)
+    this.#mayRead('look up')
+    return map.refAt(this.#putKey(key))?.spec.name
+  }
+
+  getBatch(count: number, from?: BatchCursor): Batch {
+    return this.#batch('lookup', count, from)
+  }
+
+  takeBatch(count: number, from?: BatchCursor): Batch {
+    this.#mayWrite('take from')
+    return this.#batch('take', count, from)
+  }
+
+  setBatch(keys: readonly Uint8Array[], values: readonly Uint8Array[]): BatchDone {
+    this.#batches('update')
+    for (const [i, key] of keys.entries()) {
+      this.#sized('key', key, this.spec.keySize)
+      this.#sized('value', values[i] ?? new Uint8Array(0), this.#map.hostValueSize)
+    }
+    return this.#each(keys, (key, i) => this.set(key, values[i]))
+  }
+
+  deleteBatch(keys: readonly Uint8Array[]): BatchDone {
+    this.#batches('delete')
+    for (const key of keys) this.#sized('key', key, this.spec.keySize)
+    return this.#each(keys, (key) => {
+      if (!this.delete(key)) throw this.#refuse('delete from', 'ENOENT')
+    })
+  }
+
+  #each(keys: readonly Uint8Array[], act: (key: Uint8Array, index: number) => void): BatchDone {
+    for (const [done, key] of keys.entries()) {
+      try {
+        act(key, done)
+      } catch (error) {
+        if (error instanceof Diagnostic && error.errno) return { done, errno: error.errno }
+        throw error
+      }
+    }
+    return { done: keys.length }
+  }
+
+  #batch(what: 'lookup' | 'take', count: number, from: BatchCursor | undefined): Batch {
+    this.#batches(what)
+    this.#mayRead('look up')
+    const cursor = from instanceof UserCursor ? from : new UserCursor(this.#keys())
+    const elements: [Uint8Array, Uint8Array][] = []
+    while (elements.length < count) {
+      const key = cursor.next()
+      if (!key) return { elements }
+      const value = this.get(key)
+      if (!value) continue
+      elements.push([key, value])
+      if (what === 'take') this.#map.delete(this.#putKey(key))
+    }
+    return cursor.done ? { elements } : { elements, next: cursor }
+  }
+
+  #batches(what: keyof Batching): void {
+    if (!batching(this.spec.type)[what]) throw this.#refuse('go in batches through', 'ENOTSUPP')
+  }
+
+  #keys(): Uint8Array[] {
+    const { keySize } = this.spec
+    return Array.from(this.#map.keys(this.#key.start), (at) => this.#memory.bytes.slice(at, at + keySize))
+  }
+
+  /** The front of a queue, the top of a stack. */
+  #peek(): Uint8Array | undefined {
+    if (this.spec.type === 'bloom_filter') throw this.#refuse('look up', 'EINVAL', 'ask a bloom filter with has()')
+    return this.#map.peek?.(this.#value.start) ? undefined : this.#read(this.#value.start)
+  }
+
+  #read(address: number): Uint8Array {
+    const value = this.#memory.bytes.slice(address, address + this.#map.hostValueSize)
+    return this.#map.hide?.(value) ?? value
+  }
+
+  #mayRead(doing: string): void {
+    if (this.spec.flags & MAP_FLAG.WRONLY) throw this.#refuse(doing, 'EPERM')
+  }
+
+  #mayWrite(doing: string): void {
+    if (this.spec.frozen || this.spec.flags & MAP_FLAG.RDONLY) throw this.#refuse(doing, 'EPERM')
+  }
+
   #putKey(key: Uint8Array): number {
-    if (key.length !== this.spec.keySize) throw this.#size('key', key.length, this.spec.keySize)
+    this.#sized('key', key, this.spec.keySize)
     this.#memory.bytes.set(key, this.#key.start)
     return this.#key.start
   }
 
-  #keyed(doing: string): void {
-    if (this.spec.keySize === 0) throw this.#refuse(doing, 'ENOTSUPP', `a ${this.spec.type} has no keys: use events()`)
+  #putValue(value: Uint8Array): void {
+    this.#sized('value', value, this.#map.hostValueSize)
+    this.#memory.bytes.set(value, this.#value.start)
   }
 
-  #size(what: string, given: number, wanted: number): Diagnostic {
-    return new Diagnostic({
+  #keyed(doing: string): void {
+    if (this.spec.keySize !== 0 || this.#map.push) return
+    throw this.#refuse(doing, 'ENOTSUPP', `a ${this.spec.type} has no keys: use events()`)
+  }
+
+  #sized(what: string, given: Uint8Array, wanted: number): void {
+    if (given.length === wanted) return
+    throw new Diagnostic({
       code: 'user/map-size',
-      message: `map ${this.spec.name}: a ${what} of ${given} bytes, where the map's ${what}s have ${wanted}`,
+      message: `map ${this.spec.name}: a ${what} of ${given.length} bytes, where the map's ${what}s have ${wanted}`,
       errno: 'EINVAL',
     })
   }
@@ -147,11 +311,22 @@ export class HostMap implements BpfMap {
   }
 }
 
+const NO_EVENTS = 'only a ringbuf or a perf_event_array has events'
+const NO_REFS = 'only a map of maps or a prog_array refers to things'
+
+const idBytes = (ref: Referent | undefined): Uint8Array | undefined =>
+  ref && new Uint8Array(new Uint32Array([ref.id]).buffer)
+
 const WHY: Partial<Record<Errno, string>> = {
   E2BIG: 'it is full, or the index is past its end',
   EEXIST: 'there is such a key already',
   ENOENT: 'there is no such key',
   EINVAL: 'its type does not do that',
   EPERM: 'it is read-only, write-only or frozen',
+  EBADF: 'there is no such thing; maps and programs are set by their names, with setRef',
+  ENOSPC: 'it is full',
+  ENOTSUPP: 'its type does not do that',
+  EOPNOTSUPP: 'its type does not do that',
+  EOVERFLOW: 'a queue has at most 16384 entries',
   ENOMEM: 'the memory of the engine is used up',
 }

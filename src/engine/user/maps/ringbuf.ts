@@ -144,8 +144,8 @@ export class RingBuffer implements UserMap {
   }
 }
 
-/** The one consumer of a ring buffer. */
-class RingSource implements EventSource {
+/** The one consumer of a ring. */
+export class RingSource implements EventSource {
   received = 0
   readonly #take: () => Uint8Array | undefined
   readonly #lost: () => bigint | undefined
