@@ -3,7 +3,7 @@
 // the rules by which programs move the packet's ends (net/core/filter.c).
 
 import type { Errno } from './errno.ts'
-import type { Memory, Region } from './memory.ts'
+import { type Memory, type Region, SPAN } from './memory.ts'
 
 /** XDP_PACKET_HEADROOM. */
 export const HEADROOM = 256
@@ -94,6 +94,8 @@ export class Packet {
   #expose(): void {
     this.#region.start = this.meta
     this.#region.end = this.end
+    const length = this.end - this.meta
+    this.#memory.putSpan(SPAN.packet, this.meta, length, this.#region.writable ? length : 0)
   }
 
   #room(size: number): Region {
