@@ -2,7 +2,6 @@
 
 import { CASES } from './cases.ts'
 import { contract } from './contract.ts'
-import { KERNEL, USER } from './engines.ts'
+import { ENGINES } from './engines.ts'
 
-contract(USER, CASES)
-contract(KERNEL, CASES)
+for (const candidate of ENGINES) contract(candidate, CASES)

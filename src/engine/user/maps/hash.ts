@@ -6,8 +6,8 @@
 // the element that was used longest ago; the kernel's, which batches by CPU, only nearly so.
 //
 // The index is in the linear memory too, so that look-ups can be compiled into programs (jit/lookup.ts): at
-// `layout.table` the words of TABLE, at its `heads` the address of the first key of each bucket, and before each key
-// the words of NODE. 0 ends a bucket.
+// `layout.table` the words of TABLE, at its `heads` the address of the first node of each bucket; a node is an element's
+// words of NODE and its key. 0 ends a bucket.
 
 import type { MapSpec } from '../../../object/spec.ts'
 import type { Errno } from '../errno.ts'
@@ -17,8 +17,8 @@ import { Pool } from './pool.ts'
 
 /** Offsets of the words at `layout.table`: the address of the heads, and their number less 1. */
 export const TABLE = { heads: 0, mask: 4, size: 8 } as const
-/** Offsets of an element's words from the address of its key. */
-export const NODE = { next: -16, hash: -12, value: -8, slot: -4, size: 16 } as const
+/** Offsets in a node. */
+export const NODE = { next: 0, hash: 4, value: 8, slot: 12, key: 16 } as const
 /** The steps of the hash: each 32-bit word of the key, then the mix that lets all its bits choose the bucket. */
 export const HASH = { prime: 0x01000193, shift: 15, mix: 0x2c1b3c6d, last: 13 } as const
 const MIN_HEADS = 16
@@ -64,7 +64,7 @@ export class HashMap implements UserMap {
       count,
       readable: true,
       writable: false,
-      header: NODE.size,
+      header: NODE.key,
     })
     this.#values = new Pool(memory, { name: `a value of map ${name}`, itemSize: valueSize, count, ...access(spec) })
     this.#table = this.#hidden(TABLE.size)
@@ -95,14 +95,14 @@ export class HashMap implements UserMap {
     }
     if (old === 0 && this.#count === this.spec.maxEntries) {
       if (!this.#uses) return 'E2BIG'
-      this.#remove(this.#keys.at(this.#uses.oldest))
+      this.#remove(this.#nodeOf(this.#uses.oldest))
     }
     const slot = this.#take()
-    const node = this.#keys.at(slot)
+    const node = this.#nodeOf(slot)
     const to = this.#values.at(slot)
     // Only now: making room may have replaced the bytes.
     const { bytes, view } = this.#memory
-    copy(bytes, node, key, this.spec.keySize)
+    copy(bytes, node + NODE.key, key, this.spec.keySize)
     copy(bytes, to, value, size)
     view.setUint32(node + NODE.hash, hash, true)
     view.setUint32(node + NODE.value, to, true)
@@ -135,11 +135,11 @@ export class HashMap implements UserMap {
     return (hash ^ (hash >>> HASH.last)) >>> 0
   }
 
-  /** Address of the element's key, or 0. */
+  /** Address of the element's node, or 0. */
   #find(key: number, hash: number): number {
     const { view } = this.#memory
     let node = view.getUint32(this.#headOf(hash), true)
-    while (node !== 0 && !(view.getUint32(node + NODE.hash, true) === hash && this.#sameKey(node, key))) {
+    while (node !== 0 && !(view.getUint32(node + NODE.hash, true) === hash && this.#sameKey(node + NODE.key, key))) {
       node = view.getUint32(node + NODE.next, true)
     }
     return node
@@ -149,6 +149,10 @@ export class HashMap implements UserMap {
     const { bytes } = this.#memory
     for (let i = 0; i < this.spec.keySize; i++) if (bytes[a + i] !== bytes[b + i]) return false
     return true
+  }
+
+  #nodeOf(slot: number): number {
+    return this.#keys.at(slot) - NODE.key
   }
 
   #headOf(hash: number): number {
@@ -203,7 +207,7 @@ export class HashMap implements UserMap {
     const { view } = this.#memory
     view.setUint32(this.#table + TABLE.heads, this.#heads, true)
     view.setUint32(this.#table + TABLE.mask, this.#mask, true)
-    for (let slot = 0; slot < this.#used; slot++) if (this.#live[slot]) this.#link(this.#keys.at(slot))
+    for (let slot = 0; slot < this.#used; slot++) if (this.#live[slot]) this.#link(this.#nodeOf(slot))
   }
 
   /** Address of zeros that programs may not touch. */
