@@ -138,7 +138,6 @@ export class Facts implements Machine<Known> {
   lddw(kind: LddwKind): Known {
     const { constant } = this.#step
     if (kind === 'func') return { fact: { kind: 'func', slot: Number(constant - FUNCTION_BASE) }, reg: NO_REG }
-    if (kind === 'imm') return NOTHING
     const map = this.#world.mapOf(constant)
     if (map) return { fact: { kind: 'handle', map }, reg: NO_REG }
     const value = this.#world.valueAt(constant)
