@@ -15,6 +15,13 @@ export const outOfFuel = (fuel: number): Diagnostic =>
 export const tooDeep = (): Diagnostic =>
   new Diagnostic({ code: 'user/fault', message: `more than ${MAX_FRAMES} calls deep` })
 
+/** A pointer was made to leave what it pointed into, and came upon other memory of the program. */
+export const strayed = (address: number): Diagnostic =>
+  new Diagnostic({
+    code: 'user/fault',
+    message: `access at 0x${address.toString(16)}: the pointer has left what it was made from`,
+  })
+
 /** Control goes to a slot that has no instruction. */
 export const outside = (slot: number): Diagnostic =>
   new Diagnostic({ code: 'user/fault', message: `the program leaves its instructions: there is none at ${slot}` })

@@ -83,9 +83,9 @@ export function binary(code: Code, op: BinOp, width: Width, a: Emit, b: Emit, di
     negated()
     code.op(OP.else)
     plain()
-    code.op(OP.end)
+    code.end()
   } else plain()
-  code.op(OP.end)
+  code.end()
 }
 
 /** Leaves an i32 that is not zero if a op b holds. `bIsZero`: b is known to be 0. */

@@ -23,14 +23,24 @@ export interface Unit {
   readonly callbacks: boolean
   /** How much of the context programs may read and write without a check, in bytes. */
   readonly context: { readonly readable: number; readonly writable: number }
+  /** Gives a number to a place in the program that can fault, for the imported `fail`. */
+  site(site: Site): number
   /** Index of the function that looks elements of this map up, made when it is first asked for. */
   lookup(map: UserMap): number
   mapIndex(map: UserMap): number
 }
 
+/** A place that can fault: an access, or a loop that goes round once more. */
+export interface Site {
+  readonly slot: number
+  /** Undefined where fuel runs out. */
+  readonly access?: { readonly off: number; readonly size: number; readonly write: boolean }
+}
+
 /** Indices of imported functions. */
 export interface Imports {
   readonly check: number
+  readonly fail: number
   readonly fault: number
   readonly packet: number
   readonly lookup: number
@@ -41,7 +51,7 @@ export interface Imports {
 }
 
 /** Reasons of the imported `fault`; `outside` has the slot that is not there as its detail. */
-export const FAULT = { fuel: 0, deep: 1, outside: 2 } as const
+export const FAULT = { deep: 0, outside: 1 } as const
 
 /** A function and what its callers know of it. */
 export interface Plan {
@@ -112,6 +122,42 @@ export class Frame {
       this.code.i32(STACK_SIZE)
       this.code.op(OP.i32_add)
     }
+  }
+
+  /** Opens what `fail` goes out of: the whole function is in it. */
+  open(): void {
+    this.code.block(OP.block)
+  }
+
+  /**
+   * Takes a condition: if it holds, the program faults at `site`. What is done then stands at the end of the function:
+   * a call in a loop would cost the loop its registers. `base`: puts the base address of an access on the stack.
+   */
+  failIf(site: Site, base?: () => void): void {
+    const { code } = this
+    code.block(OP.if)
+    if (base) {
+      base()
+      code.set(this.temp('failed base', TYPE.i64))
+    }
+    code.i32(this.unit.site(site))
+    code.set(this.temp('failed site', TYPE.i32))
+    code.br(code.depth - 1)
+    code.end()
+  }
+
+  /** Ends the function. */
+  close(): void {
+    const { code } = this
+    code.op(OP.unreachable)
+    code.end()
+    code.get(this.temp('failed base', TYPE.i64))
+    code.op(OP.f64_convert_i64_u)
+    code.get(this.temp('failed site', TYPE.i32))
+    this.start()
+    code.callImport(this.unit.imports.fail)
+    code.op(OP.unreachable)
+    code.end()
   }
 
   /** Calls the imported `fault`, which does not return. */

@@ -1,6 +1,7 @@
 // Guard: the addresses of memory accesses, and in the checked mode the tests that keep each within what the program may
-// touch. What the facts prove needs no test. Otherwise a span of memory is looked at that the address likely lies in;
-// if it does not, the engine decides (Memory.check), slowly and exactly: it returns or it throws.
+// touch. What the facts prove needs no test. A pointer that is known to come from the packet, a value of a map or the frame
+// must stay there: it faults if it does not. Of any other the span is looked at that such an address was in last, and
+// if it is not in that, the engine decides (Memory.check), slowly and exactly: it returns or it throws.
 
 import { MAP_FLAG, type UserMap } from '../maps/map.ts'
 import { SPAN, SPAN_WORD } from '../memory.ts'
@@ -132,7 +133,7 @@ export class Guard {
           this.#outside(base, off, () => code.get(this.#span(fact.map)))
           code.i64(Math.max(0, fact.map.spec.valueSize - size + 1))
           code.op(OP.i64_ge_u)
-          this.#decide(base, off, size, write, slot)
+          this.#frame.failIf({ slot, access: { off, size, write } }, base.wide)
           return
         }
         if (fact.at + off < 0 || fact.at + off + size > fact.map.spec.valueSize) break
@@ -140,7 +141,7 @@ export class Guard {
         base.wide()
         code.i64(fact.at)
         code.op(OP.i64_eq)
-        this.#decide(base, off, size, write, slot)
+        this.#frame.failIf({ slot, access: { off, size, write } }, base.wide)
         return
       case 'packet': {
         const limit = this.#limits.get(packetUse(size, write))
@@ -148,7 +149,7 @@ export class Guard {
         this.#outside(base, off, () => code.get(this.#packetStart))
         code.get(limit)
         code.op(OP.i64_ge_u)
-        this.#decide(base, off, size, write, slot)
+        this.#frame.failIf({ slot, access: { off, size, write } }, base.wide)
         return
       }
       case 'frame':
@@ -158,7 +159,7 @@ export class Guard {
         })
         code.i64(Math.max(0, STACK_SIZE - size + 1))
         code.op(OP.i64_ge_u)
-        this.#decide(base, off, size, write, slot)
+        this.#frame.failIf({ slot, access: { off, size, write } }, base.wide)
         return
     }
     this.#recent(base, off, size, write, slot)
@@ -210,7 +211,7 @@ export class Guard {
     code.i32(slot)
     this.#frame.start()
     code.callImport(this.#frame.unit.imports.check)
-    code.op(OP.end)
+    code.end()
   }
 }
 

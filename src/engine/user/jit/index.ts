@@ -4,13 +4,13 @@
 import { Diagnostic } from '../../../diag/diagnostic.ts'
 import type { Code } from '../code.ts'
 import { ERRNO, type Errno } from '../errno.ts'
-import { located, noFunction, outOfFuel, outside, tooDeep } from '../fault.ts'
+import { located, noFunction, outOfFuel, outside, strayed, tooDeep } from '../fault.ts'
 import type { Helper, HelperCall } from '../helpers.ts'
 import type { Surroundings } from '../interpreter.ts'
 import type { UserMap } from '../maps/map.ts'
 import { MAX_FRAMES } from '../stacks.ts'
 import type { World } from './facts.ts'
-import { FAULT, type Unit } from './frame.ts'
+import { FAULT, type Site, type Unit } from './frame.ts'
 import { build, NAME, slotOf } from './module.ts'
 
 export type { World } from './facts.ts'
@@ -35,6 +35,7 @@ export class CompiledProgram {
   readonly #around: Surroundings
   readonly #call: HelperCall
   #maps: readonly UserMap[] = []
+  #sites: readonly Site[] = []
   /** Whether an instruction of it can end a run from within. */
   #ends = false
   #run: (context: number) => number = () => 0
@@ -58,6 +59,7 @@ export class CompiledProgram {
     if (typeof built === 'string') return built
     const program = new CompiledProgram(options)
     program.#maps = built.maps
+    program.#sites = built.sites
     program.#ends = built.ends
     try {
       const module = new WebAssembly.Module(built.bytes)
@@ -127,9 +129,16 @@ export class CompiledProgram {
         stacks.live(frame)
         memory.checkAndNote(base + off, access >> 1, (access & 1) === 1)
       },
+      [NAME.fail]: (base: number, index: number, frame: number): void => {
+        const { slot, access } = this.#sites[index]
+        this.#slot = slot
+        if (access === undefined) throw outOfFuel(fuel)
+        stacks.live(frame)
+        memory.check(base + access.off, access.size, access.write)
+        throw strayed(base + access.off)
+      },
       [NAME.fault]: (reason: number, detail: number, slot: number): void => {
         this.#slot = slot
-        if (reason === FAULT.fuel) throw outOfFuel(fuel)
         throw reason === FAULT.deep ? tooDeep() : outside(detail)
       },
       [NAME.packet]: (size: 1 | 2 | 4, offset: number, slot: number): number => {

@@ -27,7 +27,7 @@ export function arrayLookup(code: Code, layout: Extract<Layout, { kind: 'array' 
   code.op(OP.i64_extend_i32_u)
   code.op(OP.else)
   code.i64(0)
-  code.op(OP.end)
+  code.end()
 }
 
 /** A function of signature LOOKUP for a hash map with keys of `keySize` bytes. */
@@ -78,15 +78,15 @@ export function hashLookup({ table, seed }: Extract<Layout, { kind: 'hash' }>, k
   code.get(node)
   code.memory(OP.i32_load, NODE.value)
   code.op(OP.return)
-  code.op(OP.end)
+  code.end()
   code.get(node)
   code.memory(OP.i32_load, NODE.next)
   code.set(node)
   code.br(0)
-  code.op(OP.end)
-  code.op(OP.end)
+  code.end()
+  code.end()
   code.i32(0)
-  code.op(OP.end)
+  code.end()
   return code
 }
 

@@ -4,7 +4,7 @@
 import { FUNCTION_BASE, type Code as Program } from '../code.ts'
 import type { UserMap } from '../maps/map.ts'
 import type { World } from './facts.ts'
-import { type Imports, type Plan, signatureOf, type Unit } from './frame.ts'
+import { type Imports, type Plan, type Site, signatureOf, type Unit } from './frame.ts'
 import { hashLookup, LOOKUP } from './lookup.ts'
 import { type Func, type Scanned, SEES, scan } from './scan.ts'
 import { translate } from './translate.ts'
@@ -24,6 +24,8 @@ export interface BuiltModule {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** The maps that `lookup`, `update` and `remove` are called with, by index. */
   readonly maps: readonly UserMap[]
+  /** The places that `fail` speaks of, by index. */
+  readonly sites: readonly Site[]
   /** Whether an instruction can end the whole program by throwing: a packet load. */
   readonly ends: boolean
 }
@@ -34,6 +36,7 @@ export const NAME = {
   batch: 'batch',
   callback: 'callback',
   check: 'check',
+  fail: 'fail',
   fault: 'fault',
   packet: 'packet',
   lookup: 'lookup',
@@ -53,9 +56,11 @@ const FREE_LENGTH = 4096
 const { i32, i64, f64 } = TYPE
 const HELPER_PLACE = [i32, i32] as const
 
-const SIGNATURE: Readonly<Record<'check' | 'fault' | 'packet' | 'lookup' | 'update' | 'remove', Signature>> = {
+const SIGNATURE: Readonly<Record<'check' | 'fail' | 'fault' | 'packet' | 'lookup' | 'update' | 'remove', Signature>> = {
   /** Base, offset, size * 2 + write, slot, frame. */
   check: { params: [f64, i32, i32, i32, i32], results: [] },
+  /** Base, site, frame. */
+  fail: { params: [f64, i32, i32], results: [] },
   /** One of FAULT, detail, slot. */
   fault: { params: [i32, i32, i32], results: [] },
   /** Size, offset, slot. */
@@ -84,6 +89,7 @@ export function build(init: ModuleInit): BuiltModule | string {
   const functions = plan(module, scanned, shape, program, checked)
   const maps: UserMap[] = []
   const lookups = new Map<UserMap, number>()
+  const sites: Site[] = []
   const unit: Unit = {
     effects: scanned.effects,
     functions,
@@ -94,6 +100,7 @@ export function build(init: ModuleInit): BuiltModule | string {
     deep: shape.deep,
     callbacks: program.callbacks.size > 0,
     context: init.context,
+    site: (site) => sites.push(site) - 1,
     mapIndex: (map) => {
       const known = maps.indexOf(map)
       return known >= 0 ? known : maps.push(map) - 1
@@ -117,7 +124,7 @@ export function build(init: ModuleInit): BuiltModule | string {
   }
   enter(module, unit, init)
   const ends = [...functions.values()].some(({ func }) => (func.sees & SEES.packet) !== 0)
-  return { bytes: module.finish(), maps, ends }
+  return { bytes: module.finish(), maps, sites, ends }
 }
 
 function importsOf(module: Module, { steps }: Program): Imports {
@@ -236,7 +243,7 @@ function enter(module: Module, unit: Unit, { program, fuel }: ModuleInit): void 
   }
   const run = new Code(1)
   start(run)
-  run.op(OP.end)
+  run.end()
   const batch = new Code(2)
   const result = batch.local(i32)
   batch.block(OP.loop)
@@ -247,9 +254,9 @@ function enter(module: Module, unit: Unit, { program, fuel }: ModuleInit): void 
   batch.op(OP.i32_sub)
   batch.tee(1)
   batch.brIf(0)
-  batch.op(OP.end)
+  batch.end()
   batch.get(result)
-  batch.op(OP.end)
+  batch.end()
   for (const [name, code, params] of [[NAME.run, run, [i32]] as const, [NAME.batch, batch, [i32, i32]] as const]) {
     const index = module.declare({ params, results: [i32] })
     module.define(index, code)
@@ -261,7 +268,7 @@ function enter(module: Module, unit: Unit, { program, fuel }: ModuleInit): void 
     for (const reg of callee.args) code.get(reg - 1)
     code.get(5)
     code.callOwn(callee.index)
-    code.op(OP.end)
+    code.end()
     const index = module.declare({ params: [i64, i64, i64, i64, i64, i32], results: [i64] })
     module.define(index, code)
     module.export(`${NAME.callback}${slot}`, index)

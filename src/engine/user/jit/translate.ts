@@ -69,10 +69,10 @@ export class Translator implements Machine<Value>, Sink {
   }
 
   code(): Code {
+    this.frame.open()
     this.#prologue()
     structure(this.#plan.func.graph, this)
-    this.#code.op(OP.unreachable)
-    this.#code.op(OP.end)
+    this.frame.close()
     return this.#code
   }
 
@@ -124,9 +124,7 @@ export class Translator implements Machine<Value>, Sink {
     code.tee(this.#fuel)
     code.i64(0)
     code.op(OP.i64_lt_s)
-    code.block(OP.if)
-    this.frame.fault(FAULT.fuel, 0, slot)
-    code.op(OP.end)
+    this.frame.failIf({ slot })
   }
 
   /** Before and after something that counts fuel itself. */
@@ -157,7 +155,7 @@ export class Translator implements Machine<Value>, Sink {
     this.#code.op(OP.else)
   }
   end(): void {
-    this.#code.op(OP.end)
+    this.#code.end()
   }
   br(depth: number): void {
     this.#code.br(depth)
@@ -382,7 +380,7 @@ export class Translator implements Machine<Value>, Sink {
       code.op(opcodeOf(op, 64))
     }
     code.memory(STORE[size], offset)
-    if (op === 'cmpxchg') code.op(OP.end)
+    if (op === 'cmpxchg') code.end()
     return this.#wide(undefined, () => code.get(old))
   }
 
@@ -459,7 +457,7 @@ export class Translator implements Machine<Value>, Sink {
       code.op(OP.i32_ge_u)
       code.block(OP.if)
       this.frame.fault(FAULT.deep, 0, this.#slot)
-      code.op(OP.end)
+      code.end()
     }
     if (callee === undefined) {
       this.frame.fault(FAULT.outside, target, this.#slot)

@@ -192,6 +192,8 @@ export class Bytes {
 export class Code extends Bytes {
   readonly #params: number
   readonly #locals: ValueType[] = []
+  /** How many constructs are open: a branch out of all of them is `br(depth - 1)`. */
+  depth = 0
   /** Where calls of the module's own functions stand, and of which: their indices follow the imports'. */
   readonly calls: { readonly at: number; readonly to: number }[] = []
 
@@ -267,6 +269,13 @@ export class Code extends Bytes {
   ): void {
     this.byte(opcode)
     this.byte(type)
+    this.depth++
+  }
+
+  /** Ends a construct, or the function. */
+  end(): void {
+    this.byte(OP.end)
+    this.depth--
   }
 
   br(depth: number): void {
