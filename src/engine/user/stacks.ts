@@ -12,7 +12,7 @@ export const MAX_FRAMES = 8
 export class Stacks {
   readonly #memory: Memory
   readonly #regions: readonly Region[]
-  /** How many frames live, for `live`; -1 after `open` or `close`. */
+  /** The last argument of `live`; -1 after `open` or `close`. */
   #live = 0
 
   constructor(memory: Memory, frames: number) {
@@ -31,10 +31,10 @@ export class Stacks {
 
   /** Makes the frames up to the one that starts at `frame` live, and no others, as they are; 0 is no frame at all. */
   live(frame: number): void {
+    if (frame === this.#live) return
+    this.#live = frame
     const { start, stride } = this.layout
     const count = frame === 0 ? 0 : (frame - start) / stride + 1
-    if (count === this.#live) return
-    this.#live = count
     this.#regions.forEach((region, depth) => {
       region.end = depth < count ? region.start + STACK_SIZE : region.start
     })

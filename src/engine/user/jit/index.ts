@@ -73,27 +73,39 @@ export class CompiledProgram {
 
   /** One run: the low half of r0. Throws a Diagnostic (`user/fault`, `user/fuel`) that names the place. */
   run(context: number): number {
-    return this.#guarded(() => this.#run(context))
+    this.#slot = 0
+    let retval: number
+    try {
+      retval = this.#run(context) >>> 0
+    } catch (error) {
+      retval = this.#ended(error)
+    }
+    this.#around.stacks.live(0)
+    return retval
   }
 
   /** `count` runs, at least one, one after another: the low half of the last one's r0. Throws as `run`. */
   batch(context: number, count: number): number {
-    if (!this.#ends) return this.#guarded(() => this.#batch(context, count))
     let retval = 0
-    for (let i = 0; i < count; i++) retval = this.run(context)
+    if (this.#ends) {
+      for (let i = 0; i < count; i++) retval = this.run(context)
+      return retval
+    }
+    this.#slot = 0
+    try {
+      retval = this.#batch(context, count) >>> 0
+    } catch (error) {
+      retval = this.#ended(error)
+    }
+    this.#around.stacks.live(0)
     return retval
   }
 
-  #guarded(enter: () => number): number {
-    this.#slot = 0
-    try {
-      return enter() >>> 0
-    } catch (error) {
-      if (error === END) return 0
-      throw this.#explained(error)
-    } finally {
-      this.#around.stacks.live(0)
-    }
+  /** r0 of a run that broke off, where that is no fault. */
+  #ended(error: unknown): number {
+    this.#around.stacks.live(0)
+    if (error === END) return 0
+    throw this.#explained(error)
   }
 
   #explained(error: unknown): unknown {
@@ -151,7 +163,7 @@ export class CompiledProgram {
       [NAME.update]: (map: number, key: number, value: number, flags: number, slot: number): number => {
         this.#slot = slot
         const to = this.#maps[map]
-        return status(to.update(key, value, to.spec.valueSize, BigInt(flags)))
+        return status(to.update(key, value, to.spec.valueSize, FLAGS[flags] ?? BigInt(flags)))
       },
       [NAME.remove]: (map: number, key: number, slot: number): number => {
         this.#slot = slot
@@ -194,5 +206,8 @@ export class CompiledProgram {
     return r0
   }
 }
+
+/** The flags that there are, so that a call makes no bigint. */
+const FLAGS = [0n, 1n, 2n]
 
 const status = (errno: Errno | undefined): number => (errno ? -ERRNO[errno] : 0)

@@ -32,6 +32,7 @@ export class HashMap implements UserMap {
   readonly hostValueSize: number
   readonly layout: Layout | undefined
   readonly #memory: Memory
+  readonly #keySize: number
   readonly #keys: Pool
   readonly #values: Pool
   readonly #seed: number
@@ -51,6 +52,7 @@ export class HashMap implements UserMap {
   constructor(spec: MapSpec, memory: Memory, seed: number) {
     this.spec = spec
     this.#memory = memory
+    this.#keySize = spec.keySize
     this.#seed = seed
     const percpu = spec.type === 'percpu_hash'
     this.#replaces = spec.type === 'hash'
@@ -83,10 +85,11 @@ export class HashMap implements UserMap {
 
   update(key: number, value: number, size: number, flags: bigint): Errno | undefined {
     if (flags > UPDATE.exist) return 'EINVAL'
+    const flag = Number(flags)
     const hash = this.#hash(key)
     const old = this.#find(key, hash)
-    if (old !== 0 && flags === BigInt(UPDATE.noexist)) return 'EEXIST'
-    if (old === 0 && flags === BigInt(UPDATE.exist)) return 'ENOENT'
+    if (old !== 0 && flag === UPDATE.noexist) return 'EEXIST'
+    if (old === 0 && flag === UPDATE.exist) return 'ENOENT'
     if (old !== 0 && !this.#replaces) {
       const { view } = this.#memory
       this.#memory.bytes.copyWithin(view.getUint32(old + NODE.value, true), value, value + size)
@@ -102,7 +105,7 @@ export class HashMap implements UserMap {
     const to = this.#values.at(slot)
     // Only now: making room may have replaced the bytes.
     const { bytes, view } = this.#memory
-    copy(bytes, node + NODE.key, key, this.spec.keySize)
+    copy(bytes, node + NODE.key, key, this.#keySize)
     copy(bytes, to, value, size)
     view.setUint32(node + NODE.hash, hash, true)
     view.setUint32(node + NODE.value, to, true)
@@ -126,7 +129,7 @@ export class HashMap implements UserMap {
   /** By 32-bit words as FNV-1a by bytes, then by bytes, with a final mix (the low bits choose the bucket). */
   #hash(key: number): number {
     const { view } = this.#memory
-    const end = key + this.spec.keySize
+    const end = key + this.#keySize
     let hash = this.#seed
     let at = key
     for (; at + 4 <= end; at += 4) hash = Math.imul(hash ^ view.getUint32(at, true), HASH.prime)
@@ -146,8 +149,10 @@ export class HashMap implements UserMap {
   }
 
   #sameKey(a: number, b: number): boolean {
-    const { bytes } = this.#memory
-    for (let i = 0; i < this.spec.keySize; i++) if (bytes[a + i] !== bytes[b + i]) return false
+    const { bytes, view } = this.#memory
+    const end = a + this.#keySize
+    for (; a + 4 <= end; a += 4, b += 4) if (view.getUint32(a, true) !== view.getUint32(b, true)) return false
+    for (; a < end; a++, b++) if (bytes[a] !== bytes[b]) return false
     return true
   }
 

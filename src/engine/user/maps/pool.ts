@@ -23,7 +23,8 @@ export class Pool {
   readonly #init: PoolInit
   readonly #stride: number
   readonly #header: number
-  readonly #perSlab: number
+  /** A slab has 2 to the power of this items. */
+  readonly #shift: number
   /** Start addresses. */
   readonly #slabs: number[] = []
 
@@ -32,21 +33,22 @@ export class Pool {
     this.#init = init
     this.#header = init.header ?? 0
     this.#stride = roundUp(init.itemSize, 8) + this.#header
-    this.#perSlab = Math.max(1, Math.min(MAX_PER_SLAB, Math.floor(SLAB_BYTES / this.#stride), init.count))
+    const most = Math.max(1, Math.min(MAX_PER_SLAB, Math.floor(SLAB_BYTES / this.#stride), init.count))
+    this.#shift = Math.floor(Math.log2(most))
   }
 
   /** Address of item `index`. Throws a Diagnostic (ENOMEM) when the memory is used up. */
   at(index: number): number {
-    const slab = Math.floor(index / this.#perSlab)
+    const slab = index >>> this.#shift
     while (slab >= this.#slabs.length) this.#slabs.push(this.#allocate())
-    return this.#slabs[slab] + (index % this.#perSlab) * this.#stride + this.#header
+    return this.#slabs[slab] + (index & ((1 << this.#shift) - 1)) * this.#stride + this.#header
   }
 
   #allocate(): number {
     const { name, itemSize, readable, writable } = this.#init
     return this.#memory.allocate({
       name,
-      size: this.#stride * this.#perSlab,
+      size: this.#stride << this.#shift,
       readable,
       writable,
       items: { stride: this.#stride, size: itemSize, header: this.#header },
