@@ -11,3 +11,21 @@ declare class TextDecoder {
 declare const performance: { now(): number }
 declare function btoa(binary: string): string
 declare function atob(base64: string): string
+
+/** The part of the WebAssembly interface (https://webassembly.github.io/spec/js-api/) that the user engine works with. */
+declare namespace WebAssembly {
+  class Memory {
+    constructor(limits: { initial: number; maximum?: number })
+    readonly buffer: ArrayBuffer
+    /** By so many pages of 64 KiB; detaches `buffer`. */
+    grow(pages: number): number
+  }
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>)
+  }
+  class Instance {
+    constructor(module: Module, imports: Record<string, Record<string, unknown>>)
+    readonly exports: Record<string, unknown>
+  }
+  function validate(bytes: Uint8Array<ArrayBuffer>): boolean
+}

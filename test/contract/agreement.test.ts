@@ -7,7 +7,7 @@ import { Diagnostic } from '../../src/diag/diagnostic.ts'
 import type { BpfMap, Collection, Engine, Prog, UpdateFlag } from '../../src/engine/engine.ts'
 import type { MapSpec } from '../../src/object/spec.ts'
 import { hex, map, object, program } from './case.ts'
-import { KERNEL, USER } from './engines.ts'
+import { INTERPRETER, KERNEL } from './engines.ts'
 
 const RUNS = Number(process.env.WAGGLE_FUZZ_RUNS ?? 40)
 
@@ -389,7 +389,7 @@ const usesProgArray = `
 const missing = 'missing' in KERNEL ? `: ${KERNEL.missing}` : ''
 
 describe.skipIf('missing' in KERNEL)(`user engine and kernel${missing}`, () => {
-  const user = (USER as { engine: () => Engine }).engine()
+  const user = INTERPRETER.engine()
 
   it.each(KINDS)('agree on a $spec.type with flags $spec.flags and values of $spec.valueSize', async (kind) => {
     const kernel = (KERNEL as { engine: () => Engine }).engine()

@@ -2,11 +2,10 @@
 
 import { CASES } from './cases.ts'
 import { contract } from './contract.ts'
-import { KERNEL, USER } from './engines.ts'
+import { ENGINES } from './engines.ts'
 import { HELPER_CASES } from './helper-cases.ts'
 import { MAP_CASES } from './map-cases.ts'
 
 for (const cases of [CASES, MAP_CASES, HELPER_CASES]) {
-  contract(USER, cases)
-  contract(KERNEL, cases)
+  for (const candidate of ENGINES) contract(candidate, cases)
 }

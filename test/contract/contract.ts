@@ -7,8 +7,8 @@ import { type Case, COUNTING, hex, object, program, unhex } from './case.ts'
 
 /** An engine to test, or why it is not to be had here. */
 export type Candidate =
-  | { readonly name: 'user' | 'kernel'; readonly engine: () => Engine }
-  | { readonly name: 'user' | 'kernel'; readonly missing: string }
+  | { readonly name: 'user' | 'kernel'; readonly title: string; readonly engine: () => Engine }
+  | { readonly name: 'user' | 'kernel'; readonly title: string; readonly missing: string }
 
 const PACKET_TYPES: ReadonlySet<string> = new Set(['xdp', 'socket_filter', 'sched_cls', 'sched_act', 'cgroup_skb'])
 
@@ -66,12 +66,12 @@ const spoken = ({ retval, out, contents = {}, events = {}, lost = {}, redirect }
 /** Runs every case on the engine. */
 export function contract(candidate: Candidate, cases: readonly Case[]): void {
   if ('missing' in candidate) {
-    describe.skip(`${candidate.name} engine: ${candidate.missing}`, () => {
+    describe.skip(`${candidate.title}: ${candidate.missing}`, () => {
       it.each(cases)('$name', () => undefined)
     })
     return
   }
-  describe(`${candidate.name} engine`, () => {
+  describe(candidate.title, () => {
     let engine: Engine
     beforeAll(() => {
       engine = candidate.engine()

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Collection, Engine } from '../../src/engine/engine.ts'
 import { COUNTING, hex, map, object, program, u64 } from './case.ts'
-import { KERNEL, USER } from './engines.ts'
+import { ENGINES } from './engines.ts'
 
 /** Emits a u64 that counts up from 1. */
 const EMIT = `
@@ -20,9 +20,9 @@ const EMIT = `
   call ringbuf_output
   exit`
 
-for (const candidate of [USER, KERNEL]) {
+for (const candidate of ENGINES) {
   const reason = 'missing' in candidate ? `: ${candidate.missing}` : ''
-  describe.skipIf('missing' in candidate)(`${candidate.name} engine${reason}`, () => {
+  describe.skipIf('missing' in candidate)(`${candidate.title}${reason}`, () => {
     const load = async (): Promise<{ collection: Collection; emit: () => void }> => {
       const engine: Engine = (candidate as { engine: () => Engine }).engine()
       const maps = [map('events', 'ringbuf', 0, 0, 4096), map('state', 'array', 4, 8, 1)]

@@ -8,7 +8,7 @@ import type { BpfMap, Collection, Engine, Prog, UpdateFlag } from '../../src/eng
 import type { MapSpec } from '../../src/object/spec.ts'
 import { hex, map, object, program, u32, u64 } from './case.ts'
 import { contents } from './contract.ts'
-import { KERNEL, USER } from './engines.ts'
+import { ENGINES } from './engines.ts'
 
 /** A program that does one operation on map `m`, told by the packet: u32 operation, u32 key, u64 value, u64 flags. */
 const OPERATE = `
@@ -119,9 +119,9 @@ function byHost(map: BpfMap, { op, key, value, flag }: Step): Answer {
 
 const SPECS = [map('m', 'hash', 4, 8, 4), map('m', 'array', 4, 8, 4), map('m', 'hash', 4, 8, 4, { flags: 1 })]
 
-for (const candidate of [USER, KERNEL]) {
+for (const candidate of ENGINES) {
   const reason = 'missing' in candidate ? `: ${candidate.missing}` : ''
-  describe.skipIf('missing' in candidate)(`${candidate.name} engine${reason}`, () => {
+  describe.skipIf('missing' in candidate)(`${candidate.title}${reason}`, () => {
     const load = async (spec: MapSpec): Promise<Collection> => {
       const engine: Engine = (candidate as { engine: () => Engine }).engine()
       return engine.load(object('maps', [program('operate', 'xdp', OPERATE)], [spec]))

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { disassemble } from '../../src/isa/disassemble.ts'
 import { hex } from '../contract/case.ts'
-import { KERNEL, USER } from '../contract/engines.ts'
+import { COMPILED, INTERPRETER, KERNEL, UNCHECKED } from '../contract/engines.ts'
 import { generate, inputs, OUTPUT } from './generate.ts'
 
 const RUNS = Number(process.env.WAGGLE_FUZZ_RUNS ?? 300)
@@ -31,23 +31,31 @@ const replay = (seed: number): string => {
 
 describe('random programs', () => {
   it('run to their end on the user engine, the same way each time', async () => {
-    const engine = USER as { engine: () => Engine }
     for (let seed = SEED; seed < SEED + Math.min(RUNS, 50); seed++) {
-      const first = await outcomes(engine.engine(), seed)
+      const first = await outcomes(INTERPRETER.engine(), seed)
       expect(
         first.every((line) => line.startsWith('1: ')),
         replay(seed),
       ).toBe(true)
-      expect(await outcomes(engine.engine(), seed), replay(seed)).toEqual(first)
+      expect(await outcomes(INTERPRETER.engine(), seed), replay(seed)).toEqual(first)
+    }
+  })
+
+  it('come out the same interpreted and compiled', { timeout: 20_000 + RUNS * 100 }, async () => {
+    const interpreter = INTERPRETER.engine()
+    const compiled = [COMPILED.engine(), UNCHECKED.engine()]
+    for (let seed = SEED; seed < SEED + RUNS; seed++) {
+      const expected = await outcomes(interpreter, seed)
+      for (const engine of compiled) expect(await outcomes(engine, seed), replay(seed)).toEqual(expected)
     }
   })
 
   const reason = 'missing' in KERNEL ? ` (${KERNEL.missing})` : ''
   it.skipIf('missing' in KERNEL)(
-    `come out the same on both engines${reason}`,
+    `come out the same compiled and in the kernel${reason}`,
     { timeout: 20_000 + RUNS * 100 },
     async () => {
-      const user = (USER as { engine: () => Engine }).engine()
+      const user = COMPILED.engine()
       const kernel = (KERNEL as { engine: () => Engine }).engine()
       for (let seed = SEED; seed < SEED + RUNS; seed++) {
         expect(await outcomes(user, seed), replay(seed)).toEqual(await outcomes(kernel, seed))

@@ -10,7 +10,7 @@ import { make } from '../../src/isa/table.ts'
 import type { ObjectSpec } from '../../src/object/spec.ts'
 import { type Vector, vectors } from '../conformance/vectors.ts'
 import { hex, object, program, result, u64 } from '../contract/case.ts'
-import { KERNEL, USER } from '../contract/engines.ts'
+import { ENGINES } from '../contract/engines.ts'
 
 const CALLX = 'callx, a call through a register, is in no kernel, and so not in the user engine'
 const SHIFT = 'the kernel refuses shifts by an immediate that is not below the width'
@@ -75,9 +75,9 @@ async function run(engine: Engine, vector: Vector): Promise<string> {
 
 const all = vectors()
 
-for (const candidate of [USER, KERNEL]) {
+for (const candidate of ENGINES) {
   const missing = 'missing' in candidate ? `: ${candidate.missing}` : ''
-  describe.skipIf('missing' in candidate)(`${candidate.name} engine${missing}`, () => {
+  describe.skipIf('missing' in candidate)(`${candidate.title}${missing}`, () => {
     const engine = 'engine' in candidate ? candidate.engine() : undefined
     for (const vector of all) {
       const reason = CANNOT[candidate.name][vector.name]

@@ -11,6 +11,7 @@ import { rowOf } from '../../isa/table.ts'
 import type { ProgramSpec } from '../../object/spec.ts'
 import { HELPER_IDS } from '../../spec/gen/uapi.ts'
 import type { HelperName } from '../../spec/helper.ts'
+import { HELPERS as HELPER_TABLE } from '../../spec/helpers.ts'
 import { HELPERS, type Helper, whyNot } from './helpers.ts'
 
 /** One instruction, ready to run. */
@@ -23,18 +24,27 @@ export interface Step {
   readonly next: number
   /** The immediate as a word: sign-extended, or for lddw all of it, resolved. */
   readonly constant: bigint
-  /** For a helper call. */
+  /** For a helper call: what it calls, its name, and how many arguments it takes. */
   readonly helper: Helper | undefined
+  readonly helperName: HelperName | undefined
+  readonly arity: number
 }
 
 export interface Code {
   readonly spec: ProgramSpec
   /** By slot; undefined for the second slot of lddw. */
   readonly steps: readonly (Step | undefined)[]
+  /** Slots of functions whose address the program takes. */
+  readonly callbacks: ReadonlySet<number>
 }
 
 /** Function addresses (lddw func) lie above all memory; the low half is the slot. */
 export const FUNCTION_BASE = 1n << 40n
+
+/** Arguments of each helper; one that takes any number has five at most. */
+const ARITY: ReadonlyMap<HelperName, number> = new Map(
+  HELPER_TABLE.map(({ name, args, proto }) => [name, proto.includes('...') ? 5 : args.length]),
+)
 
 const helperNames: ReadonlyMap<number, HelperName> = new Map(
   Object.entries(HELPER_IDS).map(([name, id]) => [id, name as HelperName]),
@@ -45,6 +55,7 @@ export function prepare(spec: ProgramSpec, addresses: ReadonlyMap<number, bigint
   const broken = validate(spec.insns)
   if (broken) throw broken
   const steps: (Step | undefined)[] = new Array(spec.insns.length).fill(undefined)
+  const callbacks = new Set<number>()
   for (let slot = 0; slot < spec.insns.length; ) {
     const insn = spec.insns[slot]
     const row = rowOf(insn)!
@@ -54,10 +65,15 @@ export function prepare(spec: ProgramSpec, addresses: ReadonlyMap<number, bigint
     const refusal = probe.refusal
     if (refusal) throw refuse(spec, slot, refusal)
     const constant = second ? wide(spec, slot, probe, second, addresses) : BigInt.asUintN(64, BigInt(insn.imm))
-    steps[slot] = { mean: row.mean, insn, second, next: slot + row.slots, constant, helper: probe.helper }
-    slot += row.slots
+    const { helper, helperName } = probe
+    const arity = helperName === undefined ? 0 : (ARITY.get(helperName) ?? 5)
+    const next = slot + row.slots
+    steps[slot] = { mean: row.mean, insn, second, next, constant, helper, helperName, arity }
+    if (probe.lddwKind === 'func') callbacks.add(slot + 1 + insn.imm)
+    slot = next
   }
-  return { spec, steps }
+  for (const slot of callbacks) if (steps[slot] === undefined) callbacks.delete(slot)
+  return { spec, steps, callbacks }
 }
 
 /** The value of an lddw. */
@@ -113,10 +129,13 @@ const ON_KERNEL = 'run it on the kernel engine'
 class Probe implements Machine<undefined> {
   refusal: Refusal | undefined
   helper: Helper | undefined
+  helperName: HelperName | undefined
   lddwKind: LddwKind | undefined
 
   get(): undefined {}
-  set(): void {}
+  set(reg: number): void {
+    if (reg === 10) this.refusal = { what: 'it writes r10, the frame pointer', help: 'use another register' }
+  }
   imm(): undefined {}
   bin(): undefined {}
   neg(): undefined {}
@@ -163,6 +182,7 @@ class Probe implements Machine<undefined> {
       }
       return
     }
+    this.helperName = name
     this.helper = HELPERS[name]
     if (!this.helper) this.refusal = { what: `no helper bpf_${name} here: ${whyNot(name)}`, help: ON_KERNEL }
   }

@@ -5,10 +5,11 @@ import { nearest } from '../../diag/nearest.ts'
 import type { MapSpec, ObjectSpec, ProgramSpec, Relocation } from '../../object/spec.ts'
 import type { BpfMap, Collection, Engine, EventSource, Link, Prog, RunInput, RunResult } from '../engine.ts'
 import { type Code, prepare } from './code.ts'
-import { CONTEXTS, Context, type ContextKind } from './context.ts'
+import { CONTEXTS, Context, type ContextKind, UNKNOWN_CONTEXT } from './context.ts'
 import type { Surrounding } from './helpers/call.ts'
 import type { Host } from './host.ts'
-import { Interpreter, MAX_FRAMES, type ReadPacket } from './interpreter.ts'
+import { Interpreter, type ReadPacket, type Surroundings } from './interpreter.ts'
+import { CompiledProgram, type World as CompiledWorld } from './jit/index.ts'
 import { FieldedMap, specialFields } from './maps/fields.ts'
 import { createMap } from './maps/index.ts'
 import { HostMap, type UserMap } from './maps/map.ts'
@@ -19,7 +20,7 @@ import { Memory } from './memory.ts'
 import { Packet } from './packet.ts'
 import { Run } from './run.ts'
 import { Sockets } from './sockets.ts'
-import { Stacks } from './stacks.ts'
+import { MAX_FRAMES, Stacks } from './stacks.ts'
 import { Timers } from './timers.ts'
 
 export interface CollectionInit {
@@ -30,6 +31,10 @@ export interface CollectionInit {
   readonly fuel: number
   /** Most bytes of linear memory. */
   readonly memory: number | undefined
+  /** `always` throws where a program can't be compiled; `auto` interprets it then. */
+  readonly jit: 'auto' | 'always' | 'never'
+  /** Whether the verifier accepted the programs: compiled code then tests nothing again. */
+  readonly verified: boolean
 }
 
 export class UserCollection implements Collection {
@@ -37,23 +42,25 @@ export class UserCollection implements Collection {
   readonly spec: ObjectSpec
   readonly progs: ReadonlyMap<string, Prog>
   readonly maps: ReadonlyMap<string, BpfMap>
+  readonly notes: readonly string[]
   #closed = false
   readonly #world: World
   readonly #sources: EventSource[] = []
 
   /** Throws a Diagnostic if any map or program is refused. */
-  constructor({ engine, spec, host, fuel, memory: limit }: CollectionInit) {
+  constructor({ engine, spec, host, fuel, memory: limit, jit, verified }: CollectionInit) {
     this.engine = engine
     this.spec = spec
     const memory = new Memory(limit)
     const maps = new Maps(memory, spec, host)
-    const world = new World(memory, maps, host, fuel)
+    const world = new World(memory, maps, host, fuel, { jit, verified })
     this.#world = world
     this.maps = new Map(spec.maps.map((map) => [map.name, this.#guarded(maps.host(map.name))]))
     const alive = (): void => this.#alive()
     const progs = spec.programs.map((program) => new UserProg(program, world, alive))
     this.progs = new Map(progs.map((prog) => [prog.spec.name, prog]))
     maps.connect(progs)
+    this.notes = world.notes
   }
 
   tick(): void {
@@ -204,6 +211,11 @@ class Maps {
     throw new Diagnostic({ code: 'user/fault', message: `0x${handle.toString(16)} is no map` })
   }
 
+  /** For compiled code: undefined where `behind` would throw. */
+  at(handle: bigint): UserMap | undefined {
+    return this.#byHandle.get(handle)
+  }
+
   ringOf(record: bigint): RingBuffer {
     const ring = this.rings.find((ring) => ring.holds(Number(record)))
     if (ring) return ring
@@ -255,25 +267,63 @@ class World {
   readonly context: Context
   readonly scratch: number
   readonly run = new Run()
+  readonly jit: 'auto' | 'always' | 'never'
+  readonly verified: boolean
+  readonly notes: string[] = []
 
-  constructor(memory: Memory, maps: Maps, host: Host, fuel: number) {
+  constructor(
+    memory: Memory,
+    maps: Maps,
+    host: Host,
+    fuel: number,
+    { jit, verified }: Pick<CollectionInit, 'jit' | 'verified'>,
+  ) {
     this.memory = memory
     this.stacks = new Stacks(memory, MAX_FRAMES)
     this.maps = maps
     this.host = host
     this.fuel = fuel
+    this.jit = jit
+    this.verified = verified
     this.packet = new Packet(memory)
     this.context = new Context(memory)
     this.scratch = memory.allocate({ name: 'the key of for_each_map_elem', size: 4, writable: false }).start
   }
 }
 
+/** What runs a program: both give the low half of r0, of the last run. */
+interface Runner {
+  run(context: number): number
+  batch(context: number, count: number): number
+}
+
+function interpreted(code: Code, around: Surroundings): Runner {
+  const interpreter = new Interpreter(code, around)
+  const run = (context: number): number => Number(interpreter.run(BigInt(context)) & 0xffff_ffffn)
+  return {
+    run,
+    batch: (context, count) => {
+      let retval = 0
+      for (let i = 0; i < count; i++) retval = run(context)
+      return retval
+    },
+  }
+}
+
+const notCompiled = ({ name }: ProgramSpec, why: string): Diagnostic =>
+  new Diagnostic({
+    code: 'user/not-compiled',
+    message: `program ${name} can't be compiled: ${why}`,
+    help: "leave `jit` at 'auto', and it is interpreted",
+    errno: 'E2BIG',
+  })
+
 class UserProg implements Prog {
   readonly spec: ProgramSpec
   readonly code: Code
   readonly #world: World
   readonly #kind: ContextKind | undefined
-  readonly #interpreter: Interpreter
+  readonly #runner: Runner
   readonly #alive: () => void
 
   constructor(spec: ProgramSpec, world: World, alive: () => void) {
@@ -299,13 +349,31 @@ class UserProg implements Prog {
     }
     for (const { map } of spec.relocations) usedBy(maps.named(map).map, spec)
     this.code = prepare(spec, addresses)
-    this.#interpreter = new Interpreter(this.code, {
-      memory,
-      stacks,
-      fuel,
-      readPacket: (size, offset) => this.#readPacket(size, offset),
-      call,
-    })
+    const around: Surroundings = { memory, stacks, fuel, readPacket: this.#readPacket, call }
+    this.#runner = this.#prepared(this.code, around)
+  }
+
+  #prepared(code: Code, around: Surroundings): Runner {
+    const { jit, verified, notes } = this.#world
+    if (jit === 'never') return interpreted(code, around)
+    const layout = this.#kind?.layout ?? UNKNOWN_CONTEXT
+    const world = this.#compiledWorld(layout.packetWords)
+    const compiled = CompiledProgram.compile({ code, around, world, checked: !verified, context: layout })
+    if (typeof compiled !== 'string') return compiled
+    if (jit === 'always') throw notCompiled(this.spec, compiled)
+    notes.push(`program ${this.spec.name} is interpreted: ${compiled}`)
+    return interpreted(code, around)
+  }
+
+  #compiledWorld(packetWords: readonly number[]): CompiledWorld {
+    const { maps } = this.#world
+    const values = new Map<bigint, { map: UserMap; at: number }>()
+    for (const relocation of this.spec.relocations) {
+      if (relocation.kind !== 'map_value') continue
+      const { map } = maps.named(relocation.map)
+      values.set(maps.address(relocation), { map, at: relocation.offset })
+    }
+    return { packetWords, mapOf: (handle) => maps.at(handle), valueAt: (address) => values.get(address) }
   }
 
   run(input: RunInput): RunResult {
@@ -317,11 +385,9 @@ class UserProg implements Prog {
     this.#world.maps.timers.tick()
     this.#world.run.reset()
     kind.open(context, packet, input)
-    let r0 = 0n
     const start = performance.now()
-    for (let i = 0; i < repeat; i++) r0 = this.#once(BigInt(context.address))
+    const retval = this.#repeated(context.address, repeat)
     const duration = ((performance.now() - start) * 1e6) / repeat
-    const retval = Number(r0 & 0xffff_ffffn)
     if (kind.pulled === undefined) return { retval, duration }
     const outcome = this.#world.run.outcome(this.spec.type, retval)
     return { retval, duration, ...outcome, data: withLinkHeader(packet.bytes(), kind.pulled) }
@@ -336,9 +402,9 @@ class UserProg implements Prog {
     })
   }
 
-  #once(context: bigint): bigint {
+  #repeated(context: number, repeat: number): number {
     try {
-      return this.#interpreter.run(context)
+      return repeat === 1 ? this.#runner.run(context) : this.#runner.batch(context, repeat)
     } catch (error) {
       const { memory, maps, run } = this.#world
       for (const ring of maps.rings) ring.abandon()

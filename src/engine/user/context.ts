@@ -74,6 +74,14 @@ export interface ContextKind {
   readonly sync: (context: Context, packet: Packet) => void
   /** Bytes of link header before what the program sees; undefined where there is no packet. */
   readonly pulled: number | undefined
+  /** What compiled code may rely on: how many bytes programs may read and write, and which words point into the packet. */
+  readonly layout: ContextLayout
+}
+
+export interface ContextLayout {
+  readonly readable: number
+  readonly writable: number
+  readonly packetWords: readonly number[]
 }
 
 const xdp: ContextKind = {
@@ -89,6 +97,7 @@ const xdp: ContextKind = {
     context.put32(XDP_MD.data_meta, packet.meta)
   },
   pulled: 0,
+  layout: { readable: XDP_MD.size, writable: 0, packetWords: [XDP_MD.data, XDP_MD.data_end, XDP_MD.data_meta] },
 }
 
 function skb(type: ProgTypeName, pulled: number): ContextKind {
@@ -110,9 +119,17 @@ function skb(type: ProgTypeName, pulled: number): ContextKind {
       context.put32(SK_BUFF.data_meta, packet.meta)
     },
     pulled,
+    layout: {
+      readable: SK_BUFF.size,
+      writable: SK_BUFF.size,
+      packetWords: [SK_BUFF.data, SK_BUFF.data_end, SK_BUFF.data_meta],
+    },
   }
   return kind
 }
+
+/** The caller's context is as long as it is. */
+export const UNKNOWN_CONTEXT: ContextLayout = { readable: 0, writable: 0, packetWords: [] }
 
 /** A context of the caller's own bytes: a tracepoint's record, the words of a raw tracepoint, registers. */
 const raw = (writable: boolean): ContextKind => ({
@@ -123,6 +140,7 @@ const raw = (writable: boolean): ContextKind => ({
   },
   sync: () => undefined,
   pulled: undefined,
+  layout: UNKNOWN_CONTEXT,
 })
 
 /** The program types that the user engine runs. */

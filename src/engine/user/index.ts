@@ -18,6 +18,10 @@ export interface UserEngineOptions {
   readonly fuel?: number
   /** The most bytes that one collection's memory may take; 1 GiB if absent, at most 4 GiB. */
   readonly memory?: number
+  /** Whether programs are compiled to WebAssembly: where it can be done (`auto`, the default), or else refused, or not at all. */
+  readonly jit?: 'auto' | 'always' | 'never'
+  /** The caller has had every object verified: compiled programs run without tests of their own. As if `verify` had accepted it. */
+  readonly verified?: boolean
   /** Called before an object is loaded: what it gives is thrown. Absent: nothing is verified, faults are caught as they occur. */
   readonly verify?: (spec: ObjectSpec) => Diagnostic | undefined
 }
@@ -27,12 +31,13 @@ const DEFAULT_FUEL = 100_000_000
 export function userEngine(options: UserEngineOptions = {}): Engine {
   const engine: Engine = {
     name: 'user',
-    description: 'user engine (interpreter)',
+    description: `user engine (${options.jit === 'never' ? 'interpreter' : 'WebAssembly'})`,
     load: async (spec) => {
       const refusal = options.verify?.(spec)
       if (refusal) throw refusal
-      const { fuel = DEFAULT_FUEL, memory } = options
-      return new UserCollection({ engine, spec, host: host(options.host), fuel, memory })
+      const { fuel = DEFAULT_FUEL, memory, jit = 'auto' } = options
+      const verified = options.verified ?? options.verify !== undefined
+      return new UserCollection({ engine, spec, host: host(options.host), fuel, memory, jit, verified })
     },
   }
   return engine

@@ -6,11 +6,12 @@ import { Diagnostic } from '../../diag/diagnostic.ts'
 import { binOp, condition, extend, neg, swap } from '../../isa/concrete.ts'
 import type { Size, Width } from '../../isa/insn.ts'
 import type { AtomicOp, BinOp, CallKind, CondOp, LddwKind, Machine } from '../../isa/machine.ts'
-import { type Code, FUNCTION_BASE, placeOf, type Step, sourceOf } from './code.ts'
+import { type Code, FUNCTION_BASE, type Step } from './code.ts'
+import { located, noFunction, outOfFuel, outside, tooDeep } from './fault.ts'
 import type { HelperCall, Surrounding } from './helpers/call.ts'
 import type { Referent } from './maps/refs.ts'
 import type { Memory } from './memory.ts'
-import type { Stacks } from './stacks.ts'
+import { MAX_FRAMES, type Stacks } from './stacks.ts'
 
 /** Reads a packet for the legacy loads: undefined past its end. */
 export type ReadPacket = (size: 1 | 2 | 4, offset: number) => bigint | undefined
@@ -26,8 +27,6 @@ export interface Surroundings {
   readonly readPacket: ReadPacket
 }
 
-/** MAX_CALL_FRAMES. */
-export const MAX_FRAMES = 8
 /** BPF_MAX_LOOPS: how often one frame may pass a may_goto. */
 const MAX_GOTOS = 8 * 1024 * 1024
 
@@ -95,7 +94,8 @@ export class Interpreter implements Machine<bigint> {
       return this.#regs[0]
     } catch (error) {
       if (error === END) return 0n
-      throw error instanceof Diagnostic ? this.#located(error) : error
+      if (!(error instanceof Diagnostic)) throw error
+      throw located(this.#code.spec, this.#code.steps.indexOf(this.#step), error)
     } finally {
       while (this.#frames.length > 0) this.#leave()
     }
@@ -106,19 +106,20 @@ export class Interpreter implements Machine<bigint> {
     const frames = this.#frames
     while (frames.length >= depth) {
       const step = this.#code.steps[this.#next]
-      if (step === undefined) throw this.#astray()
+      if (step === undefined) throw outside(this.#next)
       this.#step = step
       this.#next = step.next
-      if (--this.#fuel < 0) throw this.#outOfFuel()
+      if (--this.#fuel < 0) throw outOfFuel(this.#around.fuel)
       step.mean(this, step.insn, step.second)
     }
   }
 
   #enter(slot: number, returnTo: number): void {
     const depth = this.#frames.length
-    if (depth === MAX_FRAMES)
-      throw new Diagnostic({ code: 'user/fault', message: `more than ${MAX_FRAMES} calls deep` })
+    if (depth === MAX_FRAMES) throw tooDeep()
     this.#frames.push({ code: this.#code, returnTo, saved: this.#regs.slice(6), gotos: MAX_GOTOS })
+    this.#regs.fill(0n, 6)
+    this.#regs[0] = 0n
     this.#regs[10] = BigInt(this.#around.stacks.open(depth))
     this.#next = slot
   }
@@ -128,14 +129,17 @@ export class Interpreter implements Machine<bigint> {
     this.#code = code
     this.#around.stacks.close(this.#frames.length)
     for (let i = 0; i < saved.length; i++) this.#regs[6 + i] = saved[i]
+    this.#regs.fill(0n, 1, 6)
     this.#next = returnTo
   }
 
   /** A helper calls back into the program: r0 of the function. */
   #callback(func: bigint, args: readonly bigint[]): bigint {
     const step = this.#step
+    const slot = Number(func - FUNCTION_BASE)
+    if (!this.#code.callbacks.has(slot)) throw noFunction(func)
     for (let i = 0; i < 5; i++) this.#regs[1 + i] = args[i] ?? 0n
-    this.#enter(this.#function(func).slot, this.#next)
+    this.#enter(slot, this.#next)
     this.#loop(this.#frames.length)
     this.#step = step
     return this.#regs[0]
@@ -208,6 +212,7 @@ export class Interpreter implements Machine<bigint> {
 
   atomic(op: AtomicOp, size: 4 | 8, base: bigint, off: number, operand: bigint, expected: bigint | undefined): bigint {
     const at = Number(base) + off
+    this.#memory.check(at, size, true)
     const old = this.#memory.load(at, size)
     if (op === 'cmpxchg') {
       if (old === BigInt.asUintN(size * 8, expected!)) this.#memory.store(at, size, operand)
@@ -253,7 +258,10 @@ export class Interpreter implements Machine<bigint> {
     const { helper } = this.#step
     if (!helper) throw new Diagnostic({ code: 'user/fault', message: `there is no ${kind} ${id}` })
     const regs = this.#regs
-    regs[0] = helper(this.#call, regs[1], regs[2], regs[3], regs[4], regs[5])
+    const [r1, r2, r3, r4, r5] = [regs[1], regs[2], regs[3], regs[4], regs[5]]
+    // Before the call: one that goes on with another program leaves that program's context in r1.
+    regs.fill(0n, 1, 6)
+    regs[0] = helper(this.#call, r1, r2, r3, r4, r5)
   }
 
   /** `prepare` refuses programs that have it. */
@@ -263,34 +271,5 @@ export class Interpreter implements Machine<bigint> {
 
   exit(): void {
     this.#leave()
-  }
-
-  #astray(): Diagnostic {
-    return new Diagnostic({
-      code: 'user/fault',
-      message: `the program leaves its instructions: there is none at ${this.#next}`,
-    })
-  }
-
-  #outOfFuel(): Diagnostic {
-    const { fuel } = this.#around
-    return new Diagnostic({
-      code: 'user/fuel',
-      message: `the program did not end within ${fuel} instructions`,
-      help: 'bound its loops, or give the user engine more `fuel`',
-    })
-  }
-
-  #located(fault: Diagnostic): Diagnostic {
-    const slot = this.#code.steps.indexOf(this.#step)
-    return new Diagnostic({
-      code: fault.code,
-      message: fault.message,
-      at: fault.at ?? sourceOf(this.#code.spec, slot),
-      notes: [placeOf(this.#code.spec, slot), ...fault.notes],
-      help: fault.help ?? 'the verifier finds such mistakes before a program runs: verify the program first',
-      errno: fault.errno,
-      cause: fault,
-    })
   }
 }

@@ -2,7 +2,9 @@
 // and ring buffers are regions in it, and an address is simply an offset, below 4 GiB, so that the u32
 // fields data and data_end of struct xdp_md and struct __sk_buff (include/uapi/linux/bpf.h) hold real
 // addresses. Whatever lies outside a live region cannot be touched: the check is here, not in the program's
-// good behaviour. The bytes are one ArrayBuffer, so that a WebAssembly.Memory can take its place.
+// good behaviour. The bytes are those of a WebAssembly.Memory, which compiled programs share. Its first pages
+// belong to no region: a null pointer points there, and the engine keeps the words there that compiled code and
+// this side hand to each other.
 
 import { Diagnostic } from '../../diag/diagnostic.ts'
 import type { Size } from '../../isa/insn.ts'
@@ -17,8 +19,17 @@ export interface Region {
   writable: boolean
   /** Whether programs may read here; the handle of a map, for one, is an address without contents. */
   readonly readable: boolean
+  /** The region is an array of equal items, and an access stays within one of them. */
+  readonly items?: Items
   /** A finer test within the live part: whether `size` bytes at `address` lie within one element or record. */
   readonly inside?: (address: number, size: number) => boolean
+}
+
+/** How items stand in a region: each `stride` bytes, `size` of them for programs after a header that is not. */
+export interface Items {
+  readonly stride: number
+  readonly size: number
+  readonly header?: number
 }
 
 export interface RegionInit {
@@ -27,6 +38,7 @@ export interface RegionInit {
   readonly size: number
   readonly writable?: boolean
   readonly readable?: boolean
+  readonly items?: Items
   readonly inside?: (address: number, size: number) => boolean
 }
 
@@ -38,11 +50,22 @@ const DEFAULT_LIMIT = 2 ** 30
 const GRANULE = 64
 const GRANULE_SHIFT = 6
 const MAX_REGIONS = 65535
+const PAGE = 65536
+
+/**
+ * Addresses of the u32 words below LOWEST_ADDRESS in which spans of memory stand, each as its start, how many bytes
+ * of it programs may read, and how many they may write.
+ */
+export const SPAN = { packet: 64, recent: 80 } as const
+/** Bytes from the start of a span's words to each of them. */
+export const SPAN_WORD = { start: 0, readable: 4, writable: 8 } as const
 
 export class Memory {
   /** All bytes; replaced when the memory grows, so never keep it over an allocation. */
   bytes: Uint8Array
   view: DataView
+  /** For compiled programs. Only this class makes it grow. */
+  readonly shared: WebAssembly.Memory
   readonly limit: number
   /** Which region a granule belongs to; 0 is none. */
   #owner: Uint16Array
@@ -52,7 +75,9 @@ export class Memory {
   /** `limit`: the most bytes it may grow to, at most 4 GiB. */
   constructor(limit = DEFAULT_LIMIT) {
     this.limit = Math.min(limit, 2 ** 32 - GRANULE)
-    const buffer = new ArrayBuffer(LOWEST_ADDRESS * 2)
+    const initial = (LOWEST_ADDRESS * 2) / PAGE
+    this.shared = new WebAssembly.Memory({ initial, maximum: Math.max(initial, Math.floor(this.limit / PAGE)) })
+    const { buffer } = this.shared
     this.bytes = new Uint8Array(buffer)
     this.view = new DataView(buffer)
     this.#owner = new Uint16Array(buffer.byteLength >>> GRANULE_SHIFT)
@@ -66,14 +91,14 @@ export class Memory {
     const start = this.#top
     const reserved = Math.max(1, Math.ceil(init.size / GRANULE)) * GRANULE
     const top = start + reserved + GRANULE
-    if (top > this.limit || this.#regions.length > MAX_REGIONS) throw outOfMemory(init, this.limit)
-    this.#grow(top)
+    if (top > this.limit || this.#regions.length > MAX_REGIONS || !this.#grow(top)) throw outOfMemory(init, this.limit)
     const region: Region = {
       name: init.name,
       start,
       end: start + init.size,
       writable: init.writable ?? true,
       readable: init.readable ?? true,
+      items: init.items,
       inside: init.inside,
     }
     this.#owner.fill(this.#regions.length, start >>> GRANULE_SHIFT, (start + reserved) >>> GRANULE_SHIFT)
@@ -92,6 +117,30 @@ export class Memory {
   check(address: number, size: number, write: boolean): void {
     const region = this.#regionAt(address)
     if (region === undefined || !fits(region, address, size, write)) throw this.#fault(address, size, write)
+  }
+
+  /** Writes the span at `words` (one of SPAN). */
+  putSpan(words: number, start: number, readable: number, writable: number): void {
+    this.view.setUint32(words + SPAN_WORD.start, start, true)
+    this.view.setUint32(words + SPAN_WORD.readable, readable, true)
+    this.view.setUint32(words + SPAN_WORD.writable, writable, true)
+  }
+
+  /**
+   * As `check`, and notes in SPAN.recent which bytes around `address` a program may use: compiled code looks
+   * there first.
+   */
+  checkAndNote(address: number, size: number, write: boolean): void {
+    this.check(address, size, write)
+    const region = this.#regionAt(address)!
+    if (region.inside) return
+    let { start, end } = region
+    if (region.items) {
+      const { stride, size, header = 0 } = region.items
+      start += Math.floor((address - start) / stride) * stride + header
+      end = start + size
+    }
+    this.putSpan(SPAN.recent, start, region.readable ? end - start : 0, region.writable ? end - start : 0)
   }
 
   /** The little-endian number at `address`, zero-extended. Throws as `check`. */
@@ -133,16 +182,25 @@ export class Memory {
     return this.#regions[this.#owner[address >>> GRANULE_SHIFT]]
   }
 
-  #grow(top: number): void {
-    if (top <= this.bytes.length) return
-    const length = Math.min(Math.max(this.bytes.length * 2, top), this.limit)
-    const bytes = new Uint8Array(length)
-    bytes.set(this.bytes)
-    const owner = new Uint16Array((length >>> GRANULE_SHIFT) + 1)
+  /** Whether there are now `top` bytes. */
+  #grow(top: number): boolean {
+    const { length } = this.bytes
+    if (top <= length) return true
+    const most = Math.floor(this.limit / PAGE) * PAGE
+    const wanted = Math.min(Math.max(length * 2, Math.ceil(top / PAGE) * PAGE), most)
+    if (wanted < top) return false
+    try {
+      this.shared.grow((wanted - length) / PAGE)
+    } catch {
+      return false
+    }
+    const { buffer } = this.shared
+    const owner = new Uint16Array((wanted >>> GRANULE_SHIFT) + 1)
     owner.set(this.#owner)
-    this.bytes = bytes
-    this.view = new DataView(bytes.buffer)
+    this.bytes = new Uint8Array(buffer)
+    this.view = new DataView(buffer)
     this.#owner = owner
+    return true
   }
 
   #fault(address: number, size: number, write: boolean): Diagnostic {
@@ -179,7 +237,13 @@ const fits = (region: Region, address: number, size: number, write: boolean): bo
   address >= region.start &&
   address + size <= region.end &&
   (write ? region.writable : region.readable) &&
+  (region.items === undefined || withinItem(region.items, address - region.start, size)) &&
   (region.inside === undefined || region.inside(address, size))
+
+function withinItem({ stride, size, header = 0 }: Items, offset: number, length: number): boolean {
+  const inItem = offset % stride
+  return inItem >= header && inItem + length <= header + size
+}
 
 const outOfMemory = ({ name, size }: RegionInit, limit: number): Diagnostic =>
   new Diagnostic({

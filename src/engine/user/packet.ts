@@ -4,7 +4,7 @@
 
 import { Diagnostic } from '../../diag/diagnostic.ts'
 import type { Errno } from './errno.ts'
-import type { Memory, Region } from './memory.ts'
+import { type Memory, type Region, SPAN } from './memory.ts'
 
 /** XDP_PACKET_HEADROOM. */
 export const HEADROOM = 256
@@ -105,6 +105,8 @@ export class Packet {
   #expose(): void {
     this.#region.start = this.meta
     this.#region.end = this.end
+    const length = this.end - this.meta
+    this.#memory.putSpan(SPAN.packet, this.meta, length, this.#region.writable ? length : 0)
   }
 
   #room(size: number): Region {

@@ -5,11 +5,12 @@
 import type { MapSpec } from '../../../object/spec.ts'
 import type { Errno } from '../errno.ts'
 import type { Memory, Region } from '../memory.ts'
-import { access, insideItem, roundUp, UPDATE, type UserMap } from './map.ts'
+import { access, type Layout, roundUp, UPDATE, type UserMap } from './map.ts'
 
 export class ArrayMap implements UserMap {
   readonly spec: MapSpec
   readonly hostValueSize: number
+  readonly layout: Layout
   readonly #memory: Memory
   readonly #values: Region
   readonly #stride: number
@@ -19,13 +20,13 @@ export class ArrayMap implements UserMap {
     this.#memory = memory
     this.#stride = roundUp(spec.valueSize, 8)
     this.hostValueSize = spec.type === 'percpu_array' ? this.#stride : spec.valueSize
-    const values: Region = memory.allocate({
+    this.#values = memory.allocate({
       name: `a value of map ${spec.name}`,
       size: this.#stride * spec.maxEntries,
-      inside: insideItem(() => values.start, this.#stride, spec.valueSize),
+      items: { stride: this.#stride, size: spec.valueSize },
       ...access(spec),
     })
-    this.#values = values
+    this.layout = { kind: 'array', values: this.#values.start, stride: this.#stride, entries: spec.maxEntries }
   }
 
   lookup(key: number): number {

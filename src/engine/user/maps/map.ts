@@ -29,11 +29,19 @@ export const MAP_FLAG = {
   INNER_MAP: 4096,
 } as const
 
+/** Where the elements of a map stand, for look-ups that are compiled into programs. */
+export type Layout =
+  | { readonly kind: 'array'; readonly values: number; readonly stride: number; readonly entries: number }
+  /** `table` is the address of the words of hash.ts. */
+  | { readonly kind: 'hash'; readonly table: number; readonly seed: number }
+
 /** Keys and values are passed by their address in the linear memory, already checked. */
 export interface UserMap {
   readonly spec: MapSpec
   /** Bytes of a value as the host sees it: the padded values of all CPUs where the map has one for each. */
   readonly hostValueSize: number
+  /** Where a look-up may be compiled: it then is what `lookup` does, every value it gives is memory for good, and no use is noted. */
+  readonly layout?: Layout
   /** Address of the value, or 0. `touch`: whether it counts as a use (for LRU): a program's look-up does. */
   lookup(key: number, touch: boolean): number
   /** Copies `size` bytes of value. Undefined is success. */
