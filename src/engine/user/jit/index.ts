@@ -183,7 +183,8 @@ export class CompiledProgram {
       [NAME.update]: (map: number, key: number, value: number, flags: number, slot: number): number => {
         this.#slot = slot
         const to = this.#maps[map]
-        return status(to.update(key, value, to.spec.valueSize, FLAGS[flags] ?? BigInt(flags)))
+        const { valueSize } = to.spec
+        return status(to.put ? to.put(key, value, valueSize, flags) : to.update(key, value, valueSize, BigInt(flags)))
       },
       [NAME.remove]: (map: number, key: number, slot: number): number => {
         this.#slot = slot
@@ -226,8 +227,5 @@ export class CompiledProgram {
     return r0
   }
 }
-
-/** The flags that there are, so that a call makes no bigint. */
-const FLAGS = [0n, 1n, 2n]
 
 const status = (errno: Errno | undefined): number => (errno ? -ERRNO[errno] : 0)

@@ -84,12 +84,15 @@ export class HashMap implements UserMap {
   }
 
   update(key: number, value: number, size: number, flags: bigint): Errno | undefined {
+    return this.put(key, value, size, Number(flags))
+  }
+
+  put(key: number, value: number, size: number, flags: number): Errno | undefined {
     if (flags > UPDATE.exist) return 'EINVAL'
-    const flag = Number(flags)
     const hash = this.#hash(key)
     const old = this.#find(key, hash)
-    if (old !== 0 && flag === UPDATE.noexist) return 'EEXIST'
-    if (old === 0 && flag === UPDATE.exist) return 'ENOENT'
+    if (old !== 0 && flags === UPDATE.noexist) return 'EEXIST'
+    if (old === 0 && flags === UPDATE.exist) return 'ENOENT'
     if (old !== 0 && !this.#replaces) {
       const { view } = this.#memory
       this.#memory.bytes.copyWithin(view.getUint32(old + NODE.value, true), value, value + size)
@@ -104,9 +107,9 @@ export class HashMap implements UserMap {
     const node = this.#nodeOf(slot)
     const to = this.#values.at(slot)
     // Only now: making room may have replaced the bytes.
-    const { bytes, view } = this.#memory
-    copy(bytes, node + NODE.key, key, this.#keySize)
-    copy(bytes, to, value, size)
+    const { view } = this.#memory
+    this.#copy(node + NODE.key, key, this.#keySize)
+    this.#copy(to, value, size)
     view.setUint32(node + NODE.hash, hash, true)
     view.setUint32(node + NODE.value, to, true)
     view.setUint32(node + NODE.slot, slot, true)
@@ -146,6 +149,18 @@ export class HashMap implements UserMap {
       node = view.getUint32(node + NODE.next, true)
     }
     return node
+  }
+
+  /** Keys and values mostly have few bytes: a loop over words beats copyWithin. */
+  #copy(to: number, from: number, size: number): void {
+    const { bytes, view } = this.#memory
+    if (size > 32) {
+      bytes.copyWithin(to, from, from + size)
+      return
+    }
+    const end = to + size
+    for (; to + 4 <= end; to += 4, from += 4) view.setUint32(to, view.getUint32(from, true), true)
+    for (; to < end; to++, from++) bytes[to] = bytes[from]
   }
 
   #sameKey(a: number, b: number): boolean {
@@ -220,12 +235,6 @@ export class HashMap implements UserMap {
     const name = `the index of map ${this.spec.name}`
     return this.#memory.allocate({ name, size, readable: false, writable: false }).start
   }
-}
-
-/** Few bytes, as keys and values mostly are: a loop beats copyWithin. */
-function copy(bytes: Uint8Array, to: number, from: number, size: number): void {
-  if (size > 32) bytes.copyWithin(to, from, from + size)
-  else for (let i = 0; i < size; i++) bytes[to + i] = bytes[from + i]
 }
 
 /** Slots in the order of their last use: a JavaScript Set keeps the order of insertion. */

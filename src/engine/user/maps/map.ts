@@ -46,6 +46,8 @@ export interface UserMap {
   lookup(key: number, touch: boolean): number
   /** Copies `size` bytes of value. Undefined is success. */
   update(key: number, value: number, size: number, flags: bigint): Errno | undefined
+  /** As `update`, for callers that have the flags as a number: making a bigint costs as much as the rest. */
+  put?(key: number, value: number, size: number, flags: number): Errno | undefined
   delete(key: number): Errno | undefined
   /** Addresses of the keys that are there now; `array` keys are made at `scratch`, four writable bytes. */
   keys(scratch: number): Iterable<number>
