@@ -82,3 +82,78 @@ for (const candidate of ENGINES) {
     })
   })
 }
+
+/** Emits the first 4 bytes of the packet. */
+const SAMPLE = `
+  r2 = map[samples] ll
+  r3 = 0x4ffffffff ll
+  r4 = r10
+  r4 += -8
+  *(u64 *)(r10 - 8) = 0
+  r5 = 8
+  call perf_event_output
+  exit`
+
+for (const candidate of ENGINES) {
+  const reason = 'missing' in candidate ? `: ${candidate.missing}` : ''
+  describe.skipIf('missing' in candidate)(`perf events, ${candidate.title}${reason}`, () => {
+    const load = async (): Promise<{ collection: Collection; emit: (n: number) => number }> => {
+      const engine: Engine = (candidate as { engine: () => Engine }).engine()
+      const maps = [map('samples', 'perf_event_array', 4, 4, 1024)]
+      const collection = await engine.load(object('perf', [program('emit', 'xdp', SAMPLE)], maps))
+      const emit = (n: number): number => {
+        const data = COUNTING.slice()
+        new DataView(data.buffer).setUint32(0, n, true)
+        return collection.progs.get('emit')!.run({ data }).retval | 0
+      }
+      return { collection, emit }
+    }
+    const numberOf = (record: Uint8Array): number => new DataView(record.buffer).getUint32(8, true)
+
+    it('come to a reader that waits, those that were there first', async () => {
+      const { collection, emit } = await load()
+      using _ = collection
+      using source = collection.maps.get('samples')!.events()
+      emit(1)
+      emit(2)
+      const seen = new Set<number>()
+      for await (const record of source) {
+        seen.add(numberOf(record))
+        if (seen.size === 5) break
+        if (seen.size >= 2) setTimeout(() => emit(seen.size + 1), 1)
+      }
+      expect([...seen].sort()).toEqual([1, 2, 3, 4, 5])
+      expect([source.received, source.lost]).toEqual([5, 0n])
+    })
+
+    it('are seen, or lost and counted', async () => {
+      const { collection, emit } = await load()
+      using _ = collection
+      using source = collection.maps.get('samples')!.events()
+      const made = 25_000
+      let failed = 0
+      for (let n = 0; n < made; n++) failed += emit(n) === 0 ? 0 : 1
+      const seen = source.drain().length
+      // The count of losses comes with the next record of each CPU.
+      for (let n = 0; n < 200; n++) expect(emit(n)).toBe(0)
+      source.drain()
+      expect(failed).toBeGreaterThan(0)
+      expect(seen + failed).toBe(made)
+      expect(Number(source.lost)).toBeLessThanOrEqual(failed)
+    })
+
+    it('have one reader at a time, and none after close', async () => {
+      const { collection, emit } = await load()
+      const samples = collection.maps.get('samples')!
+      const first = samples.events()
+      expect(() => samples.events()).toThrow(expect.objectContaining({ errno: 'EBUSY' }))
+      first.close()
+      expect(emit(1)).toBe(-2)
+      using second = samples.events()
+      expect(emit(1)).toBe(0)
+      expect(second.drain().map(numberOf)).toEqual([1])
+      collection.close()
+      expect(second.drain()).toEqual([])
+    })
+  })
+}

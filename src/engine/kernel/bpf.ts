@@ -109,6 +109,10 @@ export class Bpf {
     return this.call('map_update_elem', this.attr(ATTR.map_elem, { map_fd: fd, key, value, flags }))
   }
 
+  mapDelete(fd: number, key: Uint8Array): number {
+    return this.call('map_delete_elem', this.attr(ATTR.map_elem, { map_fd: fd, key }))
+  }
+
   /** A loaded program's fd. */
   progLoad(values: Values<typeof ATTR.prog_load>): number {
     return this.call('prog_load', this.attr(ATTR.prog_load, values))

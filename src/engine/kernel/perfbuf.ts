@@ -30,6 +30,7 @@ const { data_head: HEAD, data_tail: TAIL } = STRUCTS.perf_event_mmap_page
 
 /** The pages of one CPU. */
 class CpuRing {
+  readonly cpu: number
   readonly fd: number
   readonly #mapping: Mapping
   readonly #head: BigUint64Array
@@ -38,7 +39,8 @@ class CpuRing {
   readonly #view: DataView
   #position: number
 
-  constructor(fd: number, mapping: Mapping, page: number) {
+  constructor(cpu: number, fd: number, mapping: Mapping, page: number) {
+    this.cpu = cpu
     this.fd = fd
     this.#mapping = mapping
     this.#head = new BigUint64Array(mapping.bytes, HEAD.offset, 1)
@@ -82,6 +84,8 @@ class CpuRing {
 
 export class PerfSource implements EventSource {
   readonly #bpf: Bpf
+  /** Its fd. */
+  readonly #map: number
   readonly #rings: CpuRing[] = []
   readonly #watches: Watch[] = []
   #open = true
@@ -93,8 +97,9 @@ export class PerfSource implements EventSource {
   /** Throws a Diagnostic if an event cannot be opened or mapped. The fd of the map stays the map's. */
   constructor(bpf: Bpf, spec: MapSpec, fd: number) {
     this.#bpf = bpf
+    this.#map = fd
     try {
-      for (const cpu of onlineCpus()) if (cpu < spec.maxEntries) this.#add(spec, fd, cpu)
+      for (const cpu of onlineCpus()) if (cpu < spec.maxEntries) this.#add(spec, cpu)
     } catch (error) {
       this.close()
       throw error
@@ -137,7 +142,7 @@ export class PerfSource implements EventSource {
     }
   }
 
-  /** The events are closed; what the map has of them the kernel removes with them. */
+  /** The map would hold on to the events otherwise, and programs write where nobody reads. */
   close(): void {
     if (!this.#open) return
     this.#open = false
@@ -145,6 +150,7 @@ export class PerfSource implements EventSource {
     for (const watch of this.#watches) watch.close()
     this.#wake?.()
     for (const ring of this.#rings) {
+      this.#bpf.mapDelete(this.#map, u32(ring.cpu))
       ring.unmap()
       this.#bpf.sys.close(ring.fd)
     }
@@ -154,7 +160,7 @@ export class PerfSource implements EventSource {
     this.close()
   }
 
-  #add(spec: MapSpec, mapFd: number, cpu: number): void {
+  #add(spec: MapSpec, cpu: number): void {
     const { sys } = this.#bpf
     const size = STRUCT_SIZES.perf_event_attr
     const values = {
@@ -179,9 +185,9 @@ export class PerfSource implements EventSource {
       sys.close(fd)
       throw refusal({ call: 'mmap', errno: mapping, what })
     }
-    this.#rings.push(new CpuRing(fd, mapping, page))
+    this.#rings.push(new CpuRing(cpu, fd, mapping, page))
     sys.call('ioctl', fd, ENABLE, 0)
-    const errno = this.#bpf.mapUpdate(mapFd, u32(cpu), u32(fd))
+    const errno = this.#bpf.mapUpdate(this.#map, u32(cpu), u32(fd))
     if (errno < 0) throw refusal({ call: 'map_update_elem', errno, what })
   }
 
