@@ -29,32 +29,39 @@ const INVERSE: Readonly<Partial<Record<CondOp, CondOp>>> = {
   sge: 'slt',
   slt: 'sge',
 }
-/** Jump offsets are 16 bits: within a program of this many instructions, any of them reaches. */
-const LONGEST = 0x7fff
+/** Whether a jump of 16 bits reaches. */
+const isNear = (offset: number): boolean => offset >= -0x8000 && offset <= 0x7fff
 
-/**
- * `frame` is the size of the slots: spills lie below them. `lineAt` gives the line of an offset into the
- * source. Throws a Diagnostic where the program is too long for its jumps.
- */
-export function emit(
-  program: LowProgram,
-  allocation: Allocation,
-  frame: number,
-  lineAt: (at: number) => Omit<LineInfo, 'insn'>,
-): Emitted {
-  const emitter = new Emitter(allocation, frame, lineAt)
-  program.blocks.forEach((block, i) => {
-    emitter.block(block, program.blocks[i + 1])
-  })
-  if (emitter.insns.length > LONGEST) {
-    throw new Diagnostic({
-      code: 'compile/too-large',
-      message: `${program.name} is ${emitter.insns.length} instructions long; ${LONGEST} is the most that jumps can span`,
-      help: 'each call copies the function into the program: call long functions from one place, in a loop',
+export interface EmitOptions {
+  /** Bytes of the slots: spills lie below them. */
+  readonly frame: number
+  /** Whether the platform has `gotol`, whose offset has 32 bits. */
+  readonly far: boolean
+  /** The line of an offset into the source. */
+  readonly lineAt: (at: number) => Omit<LineInfo, 'insn'>
+}
+
+/** Throws a Diagnostic where a jump does not reach and the platform has none that does. */
+export function emit(program: LowProgram, allocation: Allocation, options: EmitOptions): Emitted {
+  // Every round makes jumps longer, never shorter, so this ends.
+  const far = new Set<number>()
+  for (;;) {
+    const emitter = new Emitter(allocation, options, far)
+    program.blocks.forEach((block, i) => {
+      emitter.block(block, program.blocks[i + 1])
     })
+    const short = emitter.patch()
+    const { insns, relocations, lines } = emitter
+    if (short.length === 0) return { insns, relocations, lines }
+    if (!options.far) {
+      throw new Diagnostic({
+        code: 'compile/too-large',
+        message: `${program.name} is ${insns.length} instructions long, and a jump in it goes further than ${0x7fff}`,
+        help: 'Linux has longer jumps since 6.6; before, split the program, or do in a loop what is written out',
+      })
+    }
+    for (const jump of short) far.add(jump)
   }
-  emitter.patch()
-  return { insns: emitter.insns, relocations: emitter.relocations, lines: emitter.lines }
 }
 
 class Emitter {
@@ -62,16 +69,18 @@ class Emitter {
   readonly relocations: Relocation[] = []
   readonly lines: LineInfo[] = []
   private readonly starts = new Map<LowBlock, number>()
+  /** In the order of emission, which is the same in every round. */
   private readonly jumps: { at: number; to: LowBlock }[] = []
 
   private readonly allocation: Allocation
-  private readonly frame: number
-  private readonly lineAt: (at: number) => Omit<LineInfo, 'insn'>
+  private readonly options: EmitOptions
+  /** Indices of the jumps that 16 bits do not reach. */
+  private readonly far: ReadonlySet<number>
 
-  constructor(allocation: Allocation, frame: number, lineAt: (at: number) => Omit<LineInfo, 'insn'>) {
+  constructor(allocation: Allocation, options: EmitOptions, far: ReadonlySet<number>) {
     this.allocation = allocation
-    this.frame = frame
-    this.lineAt = lineAt
+    this.options = options
+    this.far = far
   }
 
   block(block: LowBlock, next: LowBlock | undefined): void {
@@ -83,14 +92,20 @@ class Emitter {
     }
   }
 
-  patch(): void {
-    for (const { at, to } of this.jumps) {
-      this.insns[at] = { ...this.insns[at], off: (this.starts.get(to) as number) - at - 1 }
-    }
+  /** Fills in the offsets. Gives the indices of jumps that do not reach. */
+  patch(): number[] {
+    const short: number[] = []
+    this.jumps.forEach(({ at, to }, i) => {
+      const offset = (this.starts.get(to) as number) - at - 1
+      if (this.far.has(i)) this.insns[at] = make('ja32', { imm: offset })
+      else if (isNear(offset)) this.insns[at] = { ...this.insns[at], off: offset }
+      else short.push(i)
+    })
+    return short
   }
 
   private line(at: number, insn: number): void {
-    const line = this.lineAt(at)
+    const line = this.options.lineAt(at)
     const last = this.lines[this.lines.length - 1]
     if (last && last.line === line.line && last.file === line.file) return
     this.lines.push({ insn, ...line })
@@ -111,7 +126,7 @@ class Emitter {
   }
 
   private spillOffset(spill: Spill): number {
-    return -this.frame - 8 * (spill.index + 1)
+    return -this.options.frame - 8 * (spill.index + 1)
   }
 
   private base(base: Base): number {
@@ -277,7 +292,13 @@ class Emitter {
     })
   }
 
+  /** A far jump is a gotol; a condition jumps to it, and past it otherwise. */
   private jump(name: InsnName, operands: { dst?: number; src?: number; imm?: number }, to: LowBlock): void {
+    const isFar = this.far.has(this.jumps.length)
+    if (isFar && name !== 'ja') {
+      this.push(name, { ...operands, off: 1 })
+      this.push('ja', { off: 1 })
+    }
     this.jumps.push({ at: this.insns.length, to })
     this.push(name, operands)
   }

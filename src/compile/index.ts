@@ -3,7 +3,9 @@
 
 import { TypeBuilder } from '../btf/build.ts'
 import { Diagnostic } from '../diag/diagnostic.ts'
+import { rowNamed } from '../isa/table.ts'
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../object/spec.ts'
+import { atLeast } from '../spec/linux.ts'
 import type { Platform } from '../spec/platform.ts'
 import type { TracepointFormat } from '../spec/tracepoint.ts'
 import { CONFIG_MAP } from './access.ts'
@@ -80,7 +82,7 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
   const types = new TypeBuilder()
   const made: ProgramSpec[] = []
   for (const { program, result } of lowered) {
-    report.attempt(() => made.push(backEnd(program, result, report, types)))
+    report.attempt(() => made.push(backEnd(program, result, report, types, platform)))
   }
   if (report.found.length > 0) return { diagnostics: report.found }
   const spec: ObjectSpec = {
@@ -105,6 +107,7 @@ function backEnd(
   { builder, deepest }: Lowered,
   report: Report,
   types: TypeBuilder,
+  platform: Platform,
 ): ProgramSpec {
   toSsa(builder)
   optimize(builder)
@@ -113,7 +116,11 @@ function backEnd(
   const stack = deepest.size + 8 * low.spills
   if (stack > STACK_LIMIT) throw stackError(program, stack, deepest, report)
   layout(low, allocation)
-  const emitted = emit(low, allocation, deepest.size, (at) => ({ file: report.file, ...report.position(at) }))
+  const emitted = emit(low, allocation, {
+    frame: deepest.size,
+    far: atLeast(platform.version, rowNamed('ja32').since),
+    lineAt: (at) => ({ file: report.file, ...report.position(at) }),
+  })
   return {
     name: program.name,
     type: program.type,

@@ -41,6 +41,9 @@ function simplify(builder: Builder): boolean {
         node.args = better.args
       }
     }
+    // A phi that became a constant must not stand before one that is left: phis are read from the front.
+    const isPhi = ({ operation }: Node): boolean => operation.op === 'phi'
+    block.nodes = [...block.nodes.filter(isPhi), ...block.nodes.filter((node) => !isPhi(node))]
   }
   if (replaced.size > 0) {
     for (const block of graph.blocks) {

@@ -37,6 +37,9 @@ const FLIPPED: Readonly<Record<CondOp, CondOp>> = {
 
 const fits32 = (value: bigint): boolean => BigInt.asIntN(32, value) === value
 
+/** Whether the offset field of an instruction holds it. */
+const isOffset = (offset: number): boolean => offset >= -0x8000 && offset <= 0x7fff
+
 class Selector {
   regs = 0
   private readonly lowBlocks = new Map<Block, LowBlock>()
@@ -179,10 +182,14 @@ class Selector {
       const added = args[1].operation
       if (added.op === 'const') {
         const total = offset + Number(added.value)
-        if (total >= -0x8000 && total <= 0x7fff) return this.address(args[0], total, at)
+        if (isOffset(total)) return this.address(args[0], total, at)
       }
     }
-    return { base: this.value(node, at), offset }
+    const base = this.value(node, at)
+    if (isOffset(offset)) return { base, offset }
+    const moved = this.fresh()
+    this.steps.push({ op: 'alu', bin: 'add', width: 64, d: moved, a: base, b: offset, at })
+    return { base: moved, offset: 0 }
   }
 
   private end(block: Block): void {

@@ -185,14 +185,15 @@ export function mapTerminator(block: Block, f: (node: Node) => Node): void {
   } else if (end?.op === 'exit') end.value = f(end.value)
 }
 
-/** Replaces an edge between two blocks that both have other edges by a block of its own. */
+/** Replaces an edge from a branch to a block that has other edges, or phis, by a block of its own. */
 export function splitCriticalEdges(builder: Builder): void {
   const { graph } = builder
   for (const block of [...graph.blocks]) {
     if (successors(block).length < 2 || block.end?.op !== 'branch') continue
     for (const side of ['yes', 'no'] as const) {
       const to = block.end[side]
-      if (to.preds.length < 2) continue
+      // A phi is written at the end of a predecessor, which must lead nowhere else.
+      if (to.preds.length < 2 && to.nodes[0]?.operation.op !== 'phi') continue
       const middle = builder.newBlock()
       middle.end = { op: 'jump', to, at: block.end.at }
       middle.preds = [block]

@@ -1,10 +1,20 @@
-// For the tests of this folder: compiles a text with the real declarations and runs it on the user engine.
+// For the tests of this folder: compiles a text with the real declarations; puts IR through the back end, and says
+// what it means by evaluating it directly.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { ObjectSpec } from '../object/spec.ts'
+import { binOp, condition, extend, swap } from '../isa/concrete.ts'
+import type { MapSpec, ObjectSpec } from '../object/spec.ts'
 import { linux, type TracepointSource } from '../spec/linux.ts'
+import { type Emitted, emit } from './emit.ts'
 import { type CompileResult, compile } from './index.ts'
+import type { Block, Builder, Node, Variable } from './ir.ts'
+import { layout } from './layout.ts'
+import type { LowProgram } from './low.ts'
+import { optimize } from './opt.ts'
+import { type Allocation, allocate } from './regalloc.ts'
+import { select } from './select.ts'
+import { toSsa } from './ssa.ts'
 
 const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8')
 
@@ -52,4 +62,97 @@ export async function objectOf(text: string): Promise<ObjectSpec> {
 export async function complaints(text: string): Promise<string> {
   const { diagnostics } = await compileText(text)
   return diagnostics.map((diagnostic) => diagnostic.render()).join('\n')
+}
+
+/** Everything behind lowering: the instructions, and what led to them. */
+export function backEnd(builder: Builder, frame = 0): Emitted & { low: LowProgram; allocation: Allocation } {
+  toSsa(builder)
+  optimize(builder)
+  const low = select(builder)
+  const allocation = allocate(low)
+  layout(low, allocation)
+  const lineAt = () => ({ file: 'ir', line: 1, column: 1, text: '' })
+  return { ...emit(low, allocation, { frame, far: true, lineAt }), low, allocation }
+}
+
+/** An object with one XDP program, and maps `in` and `out` of one value of 8 bytes a word. */
+export function objectOfIr(
+  { insns, relocations, lines }: Emitted,
+  inputs: readonly bigint[],
+  outputs: number,
+): ObjectSpec {
+  const bytes = new DataView(new ArrayBuffer(inputs.length * 8))
+  inputs.forEach((value, i) => {
+    bytes.setBigInt64(i * 8, value, true)
+  })
+  const map = (name: string, words: number): MapSpec => ({
+    name,
+    type: 'array',
+    keySize: 4,
+    valueSize: words * 8,
+    maxEntries: 1,
+    flags: 0,
+  })
+  return {
+    name: 'ir',
+    license: 'GPL',
+    programs: [
+      { name: 'run', type: 'xdp', section: 'xdp', insns, functions: [{ insn: 0, name: 'run' }], lines, relocations },
+    ],
+    maps: [
+      { ...map('in', inputs.length), contents: [[new Uint8Array(4), new Uint8Array(bytes.buffer)]] },
+      map('out', outputs),
+    ],
+    types: [],
+  }
+}
+
+/** What the blocks that lowering made mean, variables and all: the words of the map `out` at the exit. */
+export function evaluate(
+  builder: Builder,
+  inputs: readonly bigint[],
+  outputs: number,
+  helpers: Readonly<Record<string, bigint>>,
+): bigint[] {
+  const values = new Map<Node, bigint>()
+  const variables = new Map<Variable, bigint>()
+  const out = Array.from({ length: outputs }, () => 0n)
+  const of = (node: Node): bigint => values.get(node) as bigint
+  const word = (node: Node): number => {
+    if (node.operation.op !== 'mapValue') throw new Error('memory that is no map')
+    return node.operation.offset / 8
+  }
+  const value = ({ operation, args }: Node): bigint => {
+    switch (operation.op) {
+      case 'const':
+        return BigInt.asUintN(64, operation.value)
+      case 'bin':
+        return binOp(operation.bin, operation.width, of(args[0]), of(args[1]))
+      case 'extend':
+        return extend(operation.signed, operation.from, 64, of(args[0]))
+      case 'swap':
+        return swap('be', operation.bits, of(args[0]))
+      case 'load':
+        return BigInt.asUintN(64, inputs[word(args[0])])
+      case 'store':
+        out[word(args[0])] = of(args[1])
+        return 0n
+      case 'call':
+        return helpers[operation.helper]
+      case 'get':
+        return variables.get(operation.variable) ?? 0n
+      case 'set':
+        variables.set(operation.variable, of(args[0]))
+        return 0n
+      default:
+        return 0n
+    }
+  }
+  for (let block: Block | undefined = builder.graph.blocks[0]; block; ) {
+    for (const node of block.nodes) values.set(node, value(node))
+    const end: Block['end'] = block.end
+    if (end?.op === 'branch') block = condition(end.cond, 64, of(end.a), of(end.b)) ? end.yes : end.no
+    else block = end?.op === 'jump' ? end.to : undefined
+  }
+  return out
 }
