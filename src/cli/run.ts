@@ -139,7 +139,7 @@ export async function runOverCapture(file: string, pcap: string, args: Arguments
   return await runCaptureJob({
     file,
     began,
-    engine: userEngine(),
+    engine: userEngine({ verified: true }),
     spec,
     cached: source.cached,
     report: output.report,
