@@ -63,6 +63,8 @@ export class Facts implements Machine<Known> {
   state: State = []
   /** Sizes of accesses by packet pointers, as `packetUse` counts them. */
   readonly packetUses = new Set<number>()
+  /** After `solve`, by block that begins a loop: the state in which the loop is entered. */
+  readonly entering: (State | undefined)[] = []
   readonly #world: World
   readonly #code: Code
   #step: Step
@@ -94,6 +96,7 @@ export class Facts implements Machine<Known> {
         const [taken, other] = graph.successors[block]
         for (const to of graph.successors[block]) {
           const out = taken !== other ? this.#edge(to === taken) : this.state
+          if (graph.loop[to] && graph.place[to] > graph.place[block]) join(this.entering, to, out)
           if (!join(states, to, out)) continue
           waiting[to] = 1
           if (graph.place[to] <= graph.place[block]) again = true

@@ -3,6 +3,8 @@
 
 import type { UserMap } from '../maps/map.ts'
 import { MAX_FRAMES, STACK_SIZE } from '../stacks.ts'
+import type { Bound } from './bounds.ts'
+import type { Facts, State } from './facts.ts'
 import type { Effects, Func } from './scan.ts'
 import { Code, OP, type Signature, TYPE, type ValueType } from './wasm.ts'
 
@@ -56,6 +58,13 @@ export const FAULT = { deep: 0, outside: 1 } as const
 /** A function and what its callers know of it. */
 export interface Plan {
   readonly func: Func
+  readonly facts: Facts
+  /** By block: the registers when it begins. */
+  readonly states: readonly (State | undefined)[]
+  /** Loops whose rounds need not be counted, by header. */
+  readonly bounds: ReadonlyMap<number, Bound>
+  /** Instructions that one call runs at most, with those of what it calls; Infinity if that is not bounded. */
+  readonly length: number
   /** For `Code.callOwn`. */
   readonly index: number
   /** r1 to r5 as far as it takes them, in order. */
@@ -68,7 +77,7 @@ export interface Plan {
   readonly main: boolean
 }
 
-export const signatureOf = ({ args, frame }: Plan): Signature => ({
+export const signatureOf = ({ args, frame }: Pick<Plan, 'args' | 'frame'>): Signature => ({
   params: [...args.map(() => TYPE.i64), ...(frame ? [TYPE.i32] : [])],
   results: [TYPE.i64],
 })
