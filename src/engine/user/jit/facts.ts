@@ -63,6 +63,8 @@ export class Facts implements Machine<Known> {
   state: State = []
   /** Sizes of accesses by packet pointers, as `packetUse` counts them. */
   readonly packetUses = new Set<number>()
+  /** Maps into whose values pointers go whose offset is not known. */
+  readonly valueUses = new Set<UserMap>()
   /** After `solve`, by block that begins a loop: the state in which the loop is entered. */
   readonly entering: (State | undefined)[] = []
   readonly #world: World
@@ -255,6 +257,7 @@ export class Facts implements Machine<Known> {
 
   #uses(size: Size, base: Known, write: boolean): void {
     if (base.fact?.kind === 'packet') this.packetUses.add(packetUse(size, write))
+    if (base.fact?.kind === 'value' && base.fact.at === undefined) this.valueUses.add(base.fact.map)
   }
 }
 

@@ -25,7 +25,7 @@ export interface BuiltModule {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** The maps that `lookup`, `update` and `remove` are called with, by index. */
   readonly maps: readonly UserMap[]
-  /** The places that `fail` speaks of, by index. */
+  /** The places that can fault, by their number less 1. */
   readonly sites: readonly Site[]
   /** Whether an instruction can end the whole program by throwing: a packet load. */
   readonly ends: boolean
@@ -37,7 +37,6 @@ export const NAME = {
   batch: 'batch',
   callback: 'callback',
   check: 'check',
-  fail: 'fail',
   fault: 'fault',
   packet: 'packet',
   lookup: 'lookup',
@@ -57,11 +56,9 @@ const FREE_LENGTH = 1_000_000
 const { i32, i64, f64 } = TYPE
 const HELPER_PLACE = [i32, i32] as const
 
-const SIGNATURE: Readonly<Record<'check' | 'fail' | 'fault' | 'packet' | 'lookup' | 'update' | 'remove', Signature>> = {
+const SIGNATURE: Readonly<Record<'check' | 'fault' | 'packet' | 'lookup' | 'update' | 'remove', Signature>> = {
   /** Base, offset, size * 2 + write, slot, frame. */
   check: { params: [f64, i32, i32, i32, i32], results: [] },
-  /** Base, site, frame. */
-  fail: { params: [f64, i32, i32], results: [] },
   /** One of FAULT, detail, slot. */
   fault: { params: [i32, i32, i32], results: [] },
   /** Size, offset, slot. */
@@ -101,7 +98,7 @@ export function build(init: ModuleInit): BuiltModule | string {
     deep: shape.deep,
     callbacks: program.callbacks.size > 0,
     context: init.context,
-    site: (site) => sites.push(site) - 1,
+    site: (site) => sites.push(site),
     mapIndex: (map) => {
       const known = maps.indexOf(map)
       return known >= 0 ? known : maps.push(map) - 1

@@ -66,15 +66,15 @@ export class Translator implements Machine<Value>, Sink {
     this.#code = this.frame.code
     this.facts = plan.facts
     this.#states = plan.states
-    this.guard = new Guard(this.frame, this.facts.packetUses)
+    this.guard = new Guard(this.frame, this.facts)
     this.#step = program.steps[0]!
   }
 
   code(): Code {
-    this.frame.open()
     this.#prologue()
     structure(this.#plan.func.graph, this)
-    this.frame.close()
+    this.#code.op(OP.unreachable)
+    this.#code.end()
     return this.#code
   }
 
