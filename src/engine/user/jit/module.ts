@@ -196,7 +196,8 @@ function plan(module: Module, { functions, effects }: Scanned, shape: Shape, ini
       blockLength(func, block, effects, (callee) => plans.get(callee)?.length ?? Number.POSITIVE_INFINITY)
     const bounds = checked ? boundsOf(func, program, effects, facts.entering, lengthOf) : NO_BOUNDS
     const all = lengthIn(func, bounds, lengthOf)
-    const short = [...bounds.values()].every((bound) => bound.length <= free)
+    // Where all of it might be more than the fuel, each round is counted.
+    const short = Number.isFinite(all) ? all <= free : [...bounds.values()].every((bound) => bound.length <= free)
     const args = [1, 2, 3, 4, 5].filter((reg) => (func.takes & (1 << reg)) !== 0)
     const frame = !main && (callback || shape.memory.has(entry) || shape.deep)
     const parts = {
@@ -204,7 +205,7 @@ function plan(module: Module, { functions, effects }: Scanned, shape: Shape, ini
       facts,
       states,
       bounds: short ? bounds : NO_BOUNDS,
-      length: short ? all : Number.POSITIVE_INFINITY,
+      length: short || bounds.size === 0 ? all : Number.POSITIVE_INFINITY,
       args,
       frame,
       fuel: checked && (callback || shape.deep || !short || all > free),

@@ -93,10 +93,9 @@ export class Translator implements Machine<Value>, Sink {
     if (fuel) {
       code.getGlobal(this.#unit.fuel)
       code.set(this.#fuel)
-      this.#spend(
-        Math.min(Number.isFinite(this.#plan.length) ? this.#plan.length : this.#length(0), MAX_SPEND),
-        func.entry,
-      )
+      // Loops that are not counted round by round are paid for here.
+      const { bounds, length } = this.#plan
+      this.#spend(bounds.size > 0 && Number.isFinite(length) ? length : this.#length(0), func.entry)
     }
     if (func.sees & SEES.mayGoto) {
       code.i32(MAX_GOTOS)
