@@ -60,6 +60,12 @@ export const SPAN = { packet: 64, recent: 80 } as const
 /** Bytes from the start of a span's words to each of them. */
 export const SPAN_WORD = { start: 0, readable: 4, writable: 8 } as const
 
+/**
+ * Address of the words that compiled code leaves before it breaks off: the base address of an access that failed
+ * (u64), the number of its place (u32) and the frame (u32).
+ */
+export const FAILED = { base: 96, site: 104, frame: 108 } as const
+
 export class Memory {
   /** All bytes; replaced when the memory grows, so never keep it over an allocation. */
   bytes: Uint8Array

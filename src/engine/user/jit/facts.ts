@@ -63,6 +63,10 @@ export class Facts implements Machine<Known> {
   state: State = []
   /** Sizes of accesses by packet pointers, as `packetUse` counts them. */
   readonly packetUses = new Set<number>()
+  /** Maps into whose values pointers go whose offset is not known. */
+  readonly valueUses = new Set<UserMap>()
+  /** After `solve`, by block that begins a loop: the state in which the loop is entered. */
+  readonly entering: (State | undefined)[] = []
   readonly #world: World
   readonly #code: Code
   #step: Step
@@ -94,6 +98,7 @@ export class Facts implements Machine<Known> {
         const [taken, other] = graph.successors[block]
         for (const to of graph.successors[block]) {
           const out = taken !== other ? this.#edge(to === taken) : this.state
+          if (graph.loop[to] && graph.place[to] > graph.place[block]) join(this.entering, to, out)
           if (!join(states, to, out)) continue
           waiting[to] = 1
           if (graph.place[to] <= graph.place[block]) again = true
@@ -252,6 +257,7 @@ export class Facts implements Machine<Known> {
 
   #uses(size: Size, base: Known, write: boolean): void {
     if (base.fact?.kind === 'packet') this.packetUses.add(packetUse(size, write))
+    if (base.fact?.kind === 'value' && base.fact.at === undefined) this.valueUses.add(base.fact.map)
   }
 }
 

@@ -2,7 +2,10 @@
 // the facts about it that its callers must know too.
 
 import type { UserMap } from '../maps/map.ts'
+import { FAILED } from '../memory.ts'
 import { MAX_FRAMES, STACK_SIZE } from '../stacks.ts'
+import type { Bound } from './bounds.ts'
+import type { Facts, State } from './facts.ts'
 import type { Effects, Func } from './scan.ts'
 import { Code, OP, type Signature, TYPE, type ValueType } from './wasm.ts'
 
@@ -23,7 +26,7 @@ export interface Unit {
   readonly callbacks: boolean
   /** How much of the context programs may read and write without a check, in bytes. */
   readonly context: { readonly readable: number; readonly writable: number }
-  /** Gives a number to a place in the program that can fault, for the imported `fail`. */
+  /** Gives a number to a place in the program that can fault, for `Frame.failIf`. From 1. */
   site(site: Site): number
   /** Index of the function that looks elements of this map up, made when it is first asked for. */
   lookup(map: UserMap): number
@@ -40,7 +43,6 @@ export interface Site {
 /** Indices of imported functions. */
 export interface Imports {
   readonly check: number
-  readonly fail: number
   readonly fault: number
   readonly packet: number
   readonly lookup: number
@@ -56,6 +58,13 @@ export const FAULT = { deep: 0, outside: 1 } as const
 /** A function and what its callers know of it. */
 export interface Plan {
   readonly func: Func
+  readonly facts: Facts
+  /** By block: the registers when it begins. */
+  readonly states: readonly (State | undefined)[]
+  /** Loops whose rounds need not be counted, by header. */
+  readonly bounds: ReadonlyMap<number, Bound>
+  /** Instructions that one call runs at most, with those of what it calls; Infinity if that is not bounded. */
+  readonly length: number
   /** For `Code.callOwn`. */
   readonly index: number
   /** r1 to r5 as far as it takes them, in order. */
@@ -68,7 +77,7 @@ export interface Plan {
   readonly main: boolean
 }
 
-export const signatureOf = ({ args, frame }: Plan): Signature => ({
+export const signatureOf = ({ args, frame }: Pick<Plan, 'args' | 'frame'>): Signature => ({
   params: [...args.map(() => TYPE.i64), ...(frame ? [TYPE.i32] : [])],
   results: [TYPE.i64],
 })
@@ -124,38 +133,24 @@ export class Frame {
     }
   }
 
-  /** Opens what `fail` goes out of: the whole function is in it. */
-  open(): void {
-    this.code.block(OP.block)
-  }
-
   /**
-   * Takes a condition: if it holds, the program faults at `site`. What is done then stands at the end of the function:
-   * a call in a loop would cost the loop its registers. `base`: puts the base address of an access on the stack.
+   * Takes a condition: if it holds, the program faults at `site`. It leaves what the engine must know in memory and
+   * traps: a call here would cost a loop its registers. `base`: puts the base address of an access on the stack.
    */
   failIf(site: Site, base?: () => void): void {
     const { code } = this
     code.block(OP.if)
     if (base) {
+      code.i32(0)
       base()
-      code.set(this.temp('failed base', TYPE.i64))
+      code.memory(OP.i64_store, FAILED.base)
     }
+    code.i32(0)
     code.i32(this.unit.site(site))
-    code.set(this.temp('failed site', TYPE.i32))
-    code.br(code.depth - 1)
-    code.end()
-  }
-
-  /** Ends the function. */
-  close(): void {
-    const { code } = this
-    code.op(OP.unreachable)
-    code.end()
-    code.get(this.temp('failed base', TYPE.i64))
-    code.op(OP.f64_convert_i64_u)
-    code.get(this.temp('failed site', TYPE.i32))
+    code.memory(OP.i32_store, FAILED.site)
+    code.i32(0)
     this.start()
-    code.callImport(this.unit.imports.fail)
+    code.memory(OP.i32_store, FAILED.frame)
     code.op(OP.unreachable)
     code.end()
   }

@@ -6,7 +6,7 @@
 import { MAP_FLAG, type UserMap } from '../maps/map.ts'
 import { SPAN, SPAN_WORD } from '../memory.ts'
 import { STACK_SIZE } from '../stacks.ts'
-import { type Maybe, packetUse } from './facts.ts'
+import { type Facts, type Maybe, packetUse } from './facts.ts'
 import type { Frame } from './frame.ts'
 import { type Code, OP, TYPE } from './wasm.ts'
 
@@ -28,11 +28,11 @@ export class Guard {
   /** By map: the local with the address of a value that a look-up gave. */
   readonly #values = new Map<UserMap, number>()
 
-  /** `packetUses` of the function's facts. */
-  constructor(frame: Frame, packetUses: Iterable<number>) {
+  constructor(frame: Frame, { packetUses, valueUses }: Pick<Facts, 'packetUses' | 'valueUses'>) {
     this.#frame = frame
     this.#code = frame.code
     if (!frame.unit.checked) return
+    for (const map of valueUses) this.#values.set(map, frame.code.local(TYPE.i64))
     for (const use of packetUses) this.#limits.set(use, frame.code.local(TYPE.i64))
     if (this.#limits.size > 0) this.#packetStart = frame.code.local(TYPE.i64)
   }
@@ -58,9 +58,9 @@ export class Guard {
 
   /** A look-up gave `result` (a local i64, perhaps null), or an address in a value is a constant: that is a span. */
   noteValue(map: UserMap, result: number): void {
-    if (!this.#frame.unit.checked) return
     const code = this.#code
-    const span = this.#span(map)
+    const span = this.#values.get(map)
+    if (span === undefined) return
     code.get(result)
     code.get(span)
     code.get(result)
@@ -71,9 +71,10 @@ export class Guard {
   }
 
   noteConstant(map: UserMap, start: bigint): void {
-    if (!this.#frame.unit.checked) return
+    const span = this.#values.get(map)
+    if (span === undefined) return
     this.#code.i64(start)
-    this.#code.set(this.#span(map))
+    this.#code.set(span)
   }
 
   /** Reads where the packet is now. */
@@ -100,14 +101,6 @@ export class Guard {
     }
   }
 
-  #span(map: UserMap): number {
-    const known = this.#values.get(map)
-    if (known !== undefined) return known
-    const local = this.#code.local(TYPE.i64)
-    this.#values.set(map, local)
-    return local
-  }
-
   /** The tests of an access alone. */
   permit(base: Base, off: number, size: number, write: boolean, slot: number): void {
     const { fact } = base
@@ -129,8 +122,9 @@ export class Guard {
       case 'value':
         if (!plain(fact.map)) break
         if (fact.at === undefined) {
-          if (!fact.sure) break
-          this.#outside(base, off, () => code.get(this.#span(fact.map)))
+          const span = this.#values.get(fact.map)
+          if (!fact.sure || span === undefined) break
+          this.#outside(base, off, () => code.get(span))
           code.i64(Math.max(0, fact.map.spec.valueSize - size + 1))
           code.op(OP.i64_ge_u)
           this.#frame.failIf({ slot, access: { off, size, write } }, base.wide)

@@ -9,6 +9,7 @@ import { located, noFunction, outOfFuel, outside, strayed, tooDeep } from '../fa
 import type { Helper, HelperCall } from '../helpers/call.ts'
 import type { Surroundings } from '../interpreter.ts'
 import type { UserMap } from '../maps/map.ts'
+import { FAILED } from '../memory.ts'
 import { MAX_FRAMES } from '../stacks.ts'
 import type { World } from './facts.ts'
 import { FAULT, type Site, type Unit } from './frame.ts'
@@ -131,6 +132,8 @@ export class CompiledProgram {
   #explained(error: unknown): unknown {
     if (error instanceof Diagnostic) return located(this.#code.spec, this.#slot, error)
     if (!(error instanceof Error)) return error
+    const failed = this.#failed()
+    if (failed) return located(this.#code.spec, this.#slot, failed)
     // Only a program that is not checked comes here: what was taken for proven is not so.
     return located(
       this.#code.spec,
@@ -144,6 +147,28 @@ export class CompiledProgram {
     )
   }
 
+  /** What compiled code found wrong before it trapped. */
+  #failed(): Diagnostic | undefined {
+    const { memory, stacks, fuel } = this.#around
+    const site = this.#sites[memory.view.getUint32(FAILED.site, true) - 1]
+    memory.view.setUint32(FAILED.site, 0, true)
+    if (site === undefined) return undefined
+    this.#slot = site.slot
+    if (site.access === undefined) return outOfFuel(fuel)
+    const { off, size, write } = site.access
+    const address = Number(memory.view.getBigUint64(FAILED.base, true)) + off
+    stacks.live(memory.view.getUint32(FAILED.frame, true))
+    try {
+      memory.check(address, size, write)
+    } catch (error) {
+      if (error instanceof Diagnostic) return error
+      throw error
+    } finally {
+      stacks.live(0)
+    }
+    return strayed(address)
+  }
+
   #link(exports: Record<string, unknown>): void {
     this.#run = exports[NAME.run] as (context: number) => number
     this.#batch = exports[NAME.batch] as (context: number, count: number) => number
@@ -153,21 +178,13 @@ export class CompiledProgram {
   }
 
   #imports(): Record<string, unknown> {
-    const { memory, stacks, readPacket, fuel } = this.#around
+    const { memory, stacks, readPacket } = this.#around
     const imports: Record<string, unknown> = {
       memory: memory.shared,
       [NAME.check]: (base: number, off: number, access: number, slot: number, frame: number): void => {
         this.#slot = slot
         stacks.live(frame)
         memory.checkAndNote(base + off, access >> 1, (access & 1) === 1)
-      },
-      [NAME.fail]: (base: number, index: number, frame: number): void => {
-        const { slot, access } = this.#sites[index]
-        this.#slot = slot
-        if (access === undefined) throw outOfFuel(fuel)
-        stacks.live(frame)
-        memory.check(base + access.off, access.size, access.write)
-        throw strayed(base + access.off)
       },
       [NAME.fault]: (reason: number, detail: number, slot: number): void => {
         this.#slot = slot

@@ -170,6 +170,16 @@ describe('checked code', () => {
     }
   })
 
+  it('has fuel for a short way through a long program', async () => {
+    const asm = `r0 = 1\nif r0 == 1 goto e\n${'r0 += 1\n'.repeat(500)}e: exit`
+    expect(await run(assembled(asm), { jit: 'always', fuel: 100 })).toBe(1)
+    const loop = 'r0 = 0\nl: r0 += 1\nif r0 == 5 goto e\nif r0 != 90 goto l\ne: exit'
+    expect(await run(assembled(loop), { jit: 'always', fuel: 100 })).toBe(5)
+    await expect(run(assembled(loop.replace('== 5', '== 95')), { jit: 'always', fuel: 100 })).rejects.toThrow(
+      expect.objectContaining({ code: 'user/fuel' }),
+    )
+  })
+
   it('does not let a pointer out of what it was made from', async () => {
     const asm = `r2 = *(u32 *)(r1 + 0)
       r3 = r10

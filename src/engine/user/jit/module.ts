@@ -3,10 +3,11 @@
 
 import { FUNCTION_BASE, type Code as Program } from '../code.ts'
 import type { UserMap } from '../maps/map.ts'
-import type { World } from './facts.ts'
+import { type Bound, boundsOf } from './bounds.ts'
+import { entryState, Facts, type World } from './facts.ts'
 import { type Imports, type Plan, type Site, signatureOf, type Unit } from './frame.ts'
 import { hashLookup, LOOKUP } from './lookup.ts'
-import { type Func, type Scanned, SEES, scan } from './scan.ts'
+import { blockLength, type Func, type Scanned, SEES, scan } from './scan.ts'
 import { translate } from './translate.ts'
 import { Code, Module, OP, type Signature, TYPE } from './wasm.ts'
 
@@ -24,7 +25,7 @@ export interface BuiltModule {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** The maps that `lookup`, `update` and `remove` are called with, by index. */
   readonly maps: readonly UserMap[]
-  /** The places that `fail` speaks of, by index. */
+  /** The places that can fault, by their number less 1. */
   readonly sites: readonly Site[]
   /** Whether an instruction can end the whole program by throwing: a packet load. */
   readonly ends: boolean
@@ -36,7 +37,6 @@ export const NAME = {
   batch: 'batch',
   callback: 'callback',
   check: 'check',
-  fail: 'fail',
   fault: 'fault',
   packet: 'packet',
   lookup: 'lookup',
@@ -50,17 +50,15 @@ const MAX_BODY = 7_654_321
 const MAX_TABLE = 65_520
 /** Functions may share code, which then is compiled for each: no more instructions in all than those of the program and these. */
 const MAX_SHARED = 100_000
-/** A function without loops that can run no more instructions than this does not count fuel. */
-const FREE_LENGTH = 4096
+/** A function that runs no more instructions than this does not count fuel; its callers do it for it. */
+const FREE_LENGTH = 1_000_000
 
 const { i32, i64, f64 } = TYPE
 const HELPER_PLACE = [i32, i32] as const
 
-const SIGNATURE: Readonly<Record<'check' | 'fail' | 'fault' | 'packet' | 'lookup' | 'update' | 'remove', Signature>> = {
+const SIGNATURE: Readonly<Record<'check' | 'fault' | 'packet' | 'lookup' | 'update' | 'remove', Signature>> = {
   /** Base, offset, size * 2 + write, slot, frame. */
   check: { params: [f64, i32, i32, i32, i32], results: [] },
-  /** Base, site, frame. */
-  fail: { params: [f64, i32, i32], results: [] },
   /** One of FAULT, detail, slot. */
   fault: { params: [i32, i32, i32], results: [] },
   /** Size, offset, slot. */
@@ -86,7 +84,7 @@ export function build(init: ModuleInit): BuiltModule | string {
   const imports = importsOf(module, program)
   const fuel = module.global()
   const shape = shapeOf(scanned, program, checked)
-  const functions = plan(module, scanned, shape, program, checked)
+  const functions = plan(module, scanned, shape, init)
   const maps: UserMap[] = []
   const lookups = new Map<UserMap, number>()
   const sites: Site[] = []
@@ -100,7 +98,7 @@ export function build(init: ModuleInit): BuiltModule | string {
     deep: shape.deep,
     callbacks: program.callbacks.size > 0,
     context: init.context,
-    site: (site) => sites.push(site) - 1,
+    site: (site) => sites.push(site),
     mapIndex: (map) => {
       const known = maps.indexOf(map)
       return known >= 0 ? known : maps.push(map) - 1
@@ -116,7 +114,7 @@ export function build(init: ModuleInit): BuiltModule | string {
     },
   }
   for (const plan of functions.values()) {
-    const code = translate(program, unit, init.world, plan)
+    const code = translate(program, unit, plan)
     if (code.length + 64 > MAX_BODY) {
       return `a function of ${plan.func.size} instructions is larger than WebAssembly engines take (${MAX_BODY} bytes)`
     }
@@ -144,22 +142,21 @@ function importsOf(module: Module, { steps }: Program): Imports {
 interface Shape {
   /** Calls may be deeper than there are frames. */
   readonly deep: boolean
-  /** By entry: instructions that one call runs at most, or Infinity. */
-  readonly length: ReadonlyMap<number, number>
-  /** By entry: whether it or what it calls has to do with memory. */
+  /** Entries of functions that have to do with memory, or call one that has. */
   readonly memory: ReadonlySet<number>
+  /** Entries, those of called functions before those of their callers. */
+  readonly order: readonly number[]
 }
 
 const MAX_DEPTH = 8
 
-function shapeOf({ functions, effects }: Scanned, program: Program, checked: boolean): Shape {
+function shapeOf({ functions }: Scanned, program: Program, checked: boolean): Shape {
   const height = new Map<number, number>()
-  const length = new Map<number, number>()
   const memory = new Set<number>()
+  const order: number[] = []
   const open = new Set<number>()
   let deep = program.callbacks.size > 0
   const touches = SEES.helper | (checked ? SEES.memory : 0)
-  // Bounded by the number of functions on a path of calls, each of which has a call instruction.
   const stack = [...functions.keys()]
   while (stack.length > 0) {
     const entry = stack[stack.length - 1]
@@ -176,51 +173,61 @@ function shapeOf({ functions, effects }: Scanned, program: Program, checked: boo
     stack.pop()
     if (!open.delete(entry)) continue
     height.set(entry, 1 + Math.max(0, ...callees.map((callee) => height.get(callee) ?? MAX_DEPTH)))
-    length.set(entry, lengthOf(func, effects, length))
+    order.push(entry)
     if (func.sees & touches || func.reads & (1 << 10) || callees.some((callee) => memory.has(callee))) memory.add(entry)
   }
   if ((height.get(0) ?? 0) > MAX_DEPTH) deep = true
-  return { deep, length, memory }
+  return { deep, memory, order }
 }
 
-function lengthOf(
-  { graph, size, calls, blocks }: Func,
-  effects: Scanned['effects'],
-  length: ReadonlyMap<number, number>,
-): number {
-  if (graph.loop.some((loop) => loop === 1)) return Number.POSITIVE_INFINITY
-  if (calls.size === 0) return size
-  let sum = size
-  for (const { start, last, outside } of blocks) {
-    if (outside) continue
-    for (let slot = start; slot <= last; slot++) {
-      if (effects.sees[slot] & SEES.local) sum += length.get(effects.target[slot]) ?? Number.POSITIVE_INFINITY
-    }
-  }
-  return sum
-}
-
-function plan(
-  module: Module,
-  { functions }: Scanned,
-  shape: Shape,
-  program: Program,
-  checked: boolean,
-): Map<number, Plan> {
+function plan(module: Module, { functions, effects }: Scanned, shape: Shape, init: ModuleInit): Map<number, Plan> {
+  const { program, checked, world } = init
   const called = new Set(program.callbacks)
   for (const { calls } of functions.values()) for (const callee of calls) called.add(callee)
+  const free = Math.min(FREE_LENGTH, init.fuel)
   const plans = new Map<number, Plan>()
-  for (const [entry, func] of functions) {
+  for (const entry of shape.order) {
+    const func = functions.get(entry)!
     const callback = program.callbacks.has(entry)
     const main = entry === 0 && !called.has(0)
+    const facts = new Facts(program, world)
+    const states = facts.solve(func, entryState(main))
+    const lengthOf = (block: number): number =>
+      blockLength(func, block, effects, (callee) => plans.get(callee)?.length ?? Number.POSITIVE_INFINITY)
+    const bounds = checked ? boundsOf(func, program, effects, facts.entering, lengthOf) : NO_BOUNDS
+    const all = lengthIn(func, bounds, lengthOf)
+    // Where all of it might be more than the fuel, each round is counted.
+    const short = Number.isFinite(all) ? all <= free : [...bounds.values()].every((bound) => bound.length <= free)
     const args = [1, 2, 3, 4, 5].filter((reg) => (func.takes & (1 << reg)) !== 0)
-    const fuel =
-      checked && (callback || shape.deep || (shape.length.get(entry) ?? Number.POSITIVE_INFINITY) > FREE_LENGTH)
     const frame = !main && (callback || shape.memory.has(entry) || shape.deep)
-    const parts = { func, args, frame, fuel, main }
-    plans.set(entry, { ...parts, index: module.declare(signatureOf({ ...parts, index: 0 })) })
+    const parts = {
+      func,
+      facts,
+      states,
+      bounds: short ? bounds : NO_BOUNDS,
+      length: short || bounds.size === 0 ? all : Number.POSITIVE_INFINITY,
+      args,
+      frame,
+      fuel: checked && (callback || shape.deep || !short || all > free),
+      main,
+    }
+    plans.set(entry, { ...parts, index: module.declare(signatureOf(parts)) })
   }
   return plans
+}
+
+const NO_BOUNDS: ReadonlyMap<number, Bound> = new Map()
+
+/** Instructions that one call runs at most. */
+function lengthIn({ graph }: Func, bounds: ReadonlyMap<number, Bound>, lengthOf: (block: number) => number): number {
+  let sum = 0
+  for (const block of graph.order) {
+    const bound = bounds.get(block)
+    if (graph.loop[block] && bound === undefined) return Number.POSITIVE_INFINITY
+    // A block of a loop is counted twice: for itself and with the loop.
+    sum += lengthOf(block) + (bound?.length ?? 0)
+  }
+  return sum
 }
 
 /** The exports: one run, many runs, and the functions that helpers call back. */

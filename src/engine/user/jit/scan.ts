@@ -295,3 +295,18 @@ function takenBy(func: Func, { reads, writes, sees, target }: Effects, functions
   }
   return live[0]
 }
+
+/** Instructions of a block and of the functions that it calls, by `calleeLength` of their entries. */
+export function blockLength(
+  { blocks, calls }: Func,
+  block: number,
+  { sees, target }: Effects,
+  calleeLength: (entry: number) => number,
+): number {
+  const { start, last, outside } = blocks[block]
+  if (outside) return 0
+  let length = last - start + 1
+  if (calls.size === 0) return length
+  for (let slot = start; slot <= last; slot++) if (sees[slot] & SEES.local) length += calleeLength(target[slot])
+  return length
+}

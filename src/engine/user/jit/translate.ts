@@ -19,10 +19,10 @@ import {
   swap64,
 } from './arithmetic.ts'
 import { callHelper } from './calls.ts'
-import { entryState, Facts, type Known, type State, type World } from './facts.ts'
+import type { Facts, Known, State } from './facts.ts'
 import { FAULT, Frame, lastFrame, type Plan, type Unit } from './frame.ts'
 import { Guard } from './guard.ts'
-import { SEES } from './scan.ts'
+import { blockLength, SEES } from './scan.ts'
 import { type Sink, structure } from './structure.ts'
 import { type Code, OP, TYPE } from './wasm.ts'
 
@@ -37,11 +37,13 @@ export interface Value extends Known {
 /** BPF_MAX_LOOPS: how often one frame may pass a may_goto. */
 const MAX_GOTOS = 8 * 1024 * 1024
 const NO_REG = -1
+/** The most fuel that is spent at once. */
+const MAX_SPEND = 2 ** 30
 /** How far up the dominator tree the length of a loop is added up. */
 const MAX_CHAIN = 64
 
-export function translate(program: Program, unit: Unit, world: World, plan: Plan): Code {
-  return new Translator(program, unit, world, plan).code()
+export function translate(program: Program, unit: Unit, plan: Plan): Code {
+  return new Translator(program, unit, plan).code()
 }
 
 export class Translator implements Machine<Value>, Sink {
@@ -56,23 +58,23 @@ export class Translator implements Machine<Value>, Sink {
   #step: Step
   #slot = 0
 
-  constructor(program: Program, unit: Unit, world: World, plan: Plan) {
+  constructor(program: Program, unit: Unit, plan: Plan) {
     this.#program = program
     this.#unit = unit
     this.#plan = plan
     this.frame = new Frame(unit, plan)
     this.#code = this.frame.code
-    this.facts = new Facts(program, world)
-    this.#states = this.facts.solve(plan.func, entryState(plan.main))
-    this.guard = new Guard(this.frame, this.facts.packetUses)
+    this.facts = plan.facts
+    this.#states = plan.states
+    this.guard = new Guard(this.frame, this.facts)
     this.#step = program.steps[0]!
   }
 
   code(): Code {
-    this.frame.open()
     this.#prologue()
     structure(this.#plan.func.graph, this)
-    this.frame.close()
+    this.#code.op(OP.unreachable)
+    this.#code.end()
     return this.#code
   }
 
@@ -91,7 +93,9 @@ export class Translator implements Machine<Value>, Sink {
     if (fuel) {
       code.getGlobal(this.#unit.fuel)
       code.set(this.#fuel)
-      this.#spend(this.#length(0), func.entry)
+      // Loops that are not counted round by round are paid for here.
+      const { bounds, length } = this.#plan
+      this.#spend(bounds.size > 0 && Number.isFinite(length) ? length : this.#length(0), func.entry)
     }
     if (func.sees & SEES.mayGoto) {
       code.i32(MAX_GOTOS)
@@ -110,10 +114,12 @@ export class Translator implements Machine<Value>, Sink {
     return this.frame.temp('fuel', TYPE.i64)
   }
 
-  /** Instructions of a block. */
+  /** Instructions of a block, and of what it calls that does not count for itself. */
   #length(block: number): number {
-    const { start, last, outside } = this.#plan.func.blocks[block]
-    return outside ? 0 : last - start + 1
+    return blockLength(this.#plan.func, block, this.#unit.effects, (entry) => {
+      const callee = this.#unit.functions.get(entry)
+      return callee === undefined || callee.fuel ? 0 : callee.length
+    })
   }
 
   #spend(amount: number, slot: number): void {
@@ -182,14 +188,16 @@ export class Translator implements Machine<Value>, Sink {
 
   /** What surely runs each time round: the blocks that dominate the end of the loop, up to its start. */
   back(from: number, to: number): void {
-    if (!this.#plan.fuel) return
+    const { bounds } = this.#plan
+    if (!this.#plan.fuel || bounds.has(to)) return
     const { idom } = this.#plan.func.graph
     let amount = this.#length(from)
     for (let block = from, i = 0; block !== to && block !== 0 && i < MAX_CHAIN; i++) {
       block = idom[block]
       amount += this.#length(block)
+      if (block !== to) amount += bounds.get(block)?.length ?? 0
     }
-    this.#spend(amount, this.#plan.func.blocks[from].last)
+    this.#spend(Math.min(amount, MAX_SPEND), this.#plan.func.blocks[from].last)
   }
 
   body(block: number): void {
