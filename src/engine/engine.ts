@@ -103,6 +103,8 @@ export interface BpfMap {
   entries(): Iterable<[key: Uint8Array, value: Uint8Array]>
   /** The records of a ring buffer or a perf_event_array. One consumer at a time; on another map type a Diagnostic. */
   events(): EventSource
+  /** Writes a record for programs into a user_ringbuf. ENOSPC if it is full, E2BIG if the record can never fit. */
+  submit(record: Uint8Array): void
   /**
    * The value, taken out of the map; undefined if there is none. With an empty key it pops from a queue or a stack
    * (`set` with an empty key pushes, with `exist` in place of the oldest where it is full; `get` peeks).

@@ -33,6 +33,7 @@ const MAPS = [
   map('p', 'prog_array', 4, 4, 2, { refs: [[new Uint8Array(4), 'hostile']] }),
   map('e', 'perf_event_array', 4, 4, 2),
   map('d', 'devmap', 4, 4, 2),
+  map('u', 'user_ringbuf', 0, 0, 4096),
 ]
 /** Whose elements the host can go through. */
 const WALKED: ReadonlySet<string> = new Set(['array', 'hash', 'lru_hash', 'lpm_trie', 'array_of_maps', 'devmap'])

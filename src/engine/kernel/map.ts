@@ -12,9 +12,12 @@ import type { Attr, Bpf } from './bpf.ts'
 import { errnoName, isErrno, refusal } from './errors.ts'
 import { PerfSource } from './perfbuf.ts'
 import { RingbufSource } from './ringbuf.ts'
+import { UserRingbufProducer } from './user-ringbuf.ts'
 
 const PERCPU: ReadonlySet<MapTypeName> = new Set<MapTypeName>(['percpu_hash', 'percpu_array', 'lru_percpu_hash'])
 
+/** What the kernel says of a closed descriptor (asm-generic/errno-base.h). */
+const EBADF = 9
 /** Bytes of keys and values to ask for in one batch look-up. */
 const BATCH_BYTES = 256 * 1024
 
@@ -53,6 +56,7 @@ export class KernelMap implements BpfMap {
   #fd: number
   #lost: (() => bigint) | undefined
   #referents: Referents | undefined
+  #producer: UserRingbufProducer | undefined
   #source: RingbufSource | PerfSource | undefined
 
   /** Takes over the fd: it is closed with the map. */
@@ -109,6 +113,14 @@ export class KernelMap implements BpfMap {
     this.#element.setU64('flags', FLAGS[flag])
     const result = this.#bpf.call('map_update_elem', this.#element)
     if (result < 0) throw this.#refused('map_update_elem', result, 'does not take the element')
+  }
+
+  submit(record: Uint8Array): void {
+    if (this.spec.type !== 'user_ringbuf') throw this.#misused('takes no records: only a user_ringbuf does')
+    // The memory that the records go to is gone with the map.
+    if (this.#fd < 0) throw this.#refused('map_update_elem', EBADF, 'takes no record')
+    this.#producer ??= new UserRingbufProducer(this.#bpf.sys, this.spec, this.#fd)
+    this.#producer.submit(record)
   }
 
   lookupAndDelete(key: Uint8Array): Uint8Array | undefined {
@@ -214,6 +226,7 @@ export class KernelMap implements BpfMap {
   close(): void {
     if (this.#fd < 0) return
     this.closeEvents()
+    this.#producer?.close()
     this.#bpf.sys.close(this.#fd)
     this.#fd = -1
     // The number may soon be that of another file.

@@ -23,6 +23,11 @@ const SAMPLE = 9
 const HEADER = 8
 /** Data pages a CPU: a power of two. */
 const PAGES = 64
+/**
+ * How long to wait before looking again, in milliseconds: the kernel tells of a record to the first who polls, and forgets
+ * it, so that one which comes just before the event loop takes up a descriptor wakes nobody (perf_poll).
+ */
+const RECHECK = 20
 /** Records taken before the event loop gets its turn. */
 const BATCH = 1024
 
@@ -205,8 +210,10 @@ export class PerfSource implements EventSource {
 
   #readable(): Promise<void> {
     return new Promise((resolve) => {
+      const recheck = setTimeout(() => this.#wake?.(), RECHECK)
       this.#wake = () => {
         this.#wake = undefined
+        clearTimeout(recheck)
         if (this.#open) for (const watch of this.#watches) watch.stop()
         resolve()
       }

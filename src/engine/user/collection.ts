@@ -96,6 +96,7 @@ export class UserCollection implements Collection {
         this.#sources.push(source)
         return source
       },
+      submit: (record) => open().submit(record),
       lookupAndDelete: (key) => open().lookupAndDelete(key),
       has: (value) => open().has(value),
       setRef: (key, name, flag) => open().setRef(key, name, flag),
@@ -266,6 +267,7 @@ class World {
   readonly packet: Packet
   readonly context: Context
   readonly scratch: number
+  readonly dynptr: number
   readonly run = new Run()
   readonly jit: 'auto' | 'always' | 'never'
   readonly verified: boolean
@@ -288,6 +290,7 @@ class World {
     this.packet = new Packet(memory)
     this.context = new Context(memory)
     this.scratch = memory.allocate({ name: 'the key of for_each_map_elem', size: 4, writable: false }).start
+    this.dynptr = memory.allocate({ name: 'the dynptr of user_ringbuf_drain', size: 16, writable: false }).start
   }
 }
 
@@ -342,6 +345,7 @@ class UserProg implements Prog {
       timers: maps.timers,
       sockets: maps.sockets,
       scratch: world.scratch,
+      dynptr: world.dynptr,
       packet: world.packet,
       map: (handle) => maps.behind(handle),
       ringOf: (record) => maps.ringOf(record),

@@ -243,7 +243,6 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     'it looks into the kernel, and there is none',
   ],
   [/kptr/, 'map values hold no pointers to objects of the kernel here'],
-  [/user_ringbuf/, 'this engine has no user ring buffer'],
 ]
 
 /** Why the user engine does not have helper `name`. */

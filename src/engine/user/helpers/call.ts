@@ -29,6 +29,8 @@ export interface HelperCall {
   readonly sockets: Sockets
   /** Four bytes that programs may read: the key that for_each_map_elem shows. */
   readonly scratch: number
+  /** 16 bytes that programs may read: the dynptr that user_ringbuf_drain shows. */
+  readonly dynptr: number
   /** The map behind a handle. Throws a Diagnostic (`user/fault`) if it is none. */
   map(handle: bigint): UserMap
   /** The ring buffer that has this record reserved. Throws a Diagnostic (`user/fault`) if none has. */

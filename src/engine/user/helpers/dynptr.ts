@@ -5,9 +5,14 @@
 import type { HelperName } from '../../../spec/helper.ts'
 import { failure } from '../errno.ts'
 import { RingBuffer } from '../maps/ringbuf.ts'
+import { UserRingBuffer } from '../maps/user-ringbuf.ts'
 import { address, type Helper, type HelperCall, u32 } from './call.ts'
 
 const SIZE = 16
+/** BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP. */
+const WAKEUPS = 3n
+/** BPF_MAX_USER_RINGBUF_SAMPLES: how many one call hands out. */
+const MAX_SAMPLES = 128 * 1024
 /** DYNPTR_MAX_SIZE: the low 24 bits of the size field. */
 const MAX_SIZE = 0xff_ffff
 const READ_ONLY = 2 ** 31
@@ -31,11 +36,15 @@ function get({ memory }: HelperCall, at: bigint): Dynptr | undefined {
   return { data: start + offset, size: word & MAX_SIZE, readOnly: word >= READ_ONLY }
 }
 
-function set({ memory }: HelperCall, at: bigint, data: number, size: number, type: keyof typeof TYPE): void {
-  memory.check(address(at), SIZE, true)
-  memory.view.setBigUint64(address(at), BigInt(data), true)
-  memory.view.setUint32(address(at) + 8, size + TYPE[type] * 2 ** TYPE_SHIFT, true)
-  memory.view.setUint32(address(at) + 12, 0, true)
+function set(call: HelperCall, at: bigint, data: number, size: number, type: keyof typeof TYPE): void {
+  call.memory.check(address(at), SIZE, true)
+  fill(call, address(at), data, size, type)
+}
+
+function fill({ memory }: HelperCall, at: number, data: number, size: number, type: keyof typeof TYPE): void {
+  memory.view.setBigUint64(at, BigInt(data), true)
+  memory.view.setUint32(at + 8, size + TYPE[type] * 2 ** TYPE_SHIFT, true)
+  memory.view.setUint32(at + 12, 0, true)
 }
 
 function clear({ memory }: HelperCall, at: bigint): void {
@@ -94,6 +103,16 @@ export const dynptrHelpers = {
     if (record === 0) return failure('EINVAL')
     set(call, at, record, u32(size), 'ringbuf')
     return 0n
+  },
+  user_ringbuf_drain: (call, handle, func, context, flags) => {
+    const map = call.map(handle)
+    if ((flags & ~WAKEUPS) !== 0n || !(map instanceof UserRingBuffer)) return failure('EINVAL')
+    const dynptr = BigInt(call.dynptr)
+    const drained = map.drain(MAX_SAMPLES, (at, size) => {
+      fill(call, call.dynptr, at, size, 'local')
+      return call.callback(func, dynptr, context)
+    })
+    return typeof drained === 'number' ? BigInt(drained) : failure(drained)
   },
   ringbuf_submit_dynptr: giveBack(false),
   ringbuf_discard_dynptr: giveBack(true),

@@ -17,6 +17,7 @@ import { TargetArray, TargetHash, type Targets } from './redirect.ts'
 import { RefArray, RefHash, wrongInner } from './refs.ts'
 import { RingBuffer } from './ringbuf.ts'
 import { StackTraceMap } from './stack-trace.ts'
+import { UserRingBuffer } from './user-ringbuf.ts'
 
 interface Kind {
   /** MAP_FLAG bits that may be given. */
@@ -124,6 +125,7 @@ const KINDS: { readonly [type in MapTypeName]?: Kind } = {
   xskmap: { flags: NUMA_NODE | USER_ACCESS, wrong: handles, make: targetArray },
   sockmap: { flags: NUMA_NODE | USER_ACCESS, wrong: targets, make: targetArray },
   sockhash: { flags: NUMA_NODE | USER_ACCESS, wrong: socketsByKey, make: targetHash },
+  user_ringbuf: { flags: NUMA_NODE, wrong: ring, make: (spec, memory) => new UserRingBuffer(spec, memory) },
   ringbuf: { flags: NUMA_NODE, wrong: ring, make: (spec, memory) => new RingBuffer(spec, memory) },
 }
 

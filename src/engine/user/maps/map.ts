@@ -57,6 +57,8 @@ export interface UserMap {
   peek?(value: number): Errno | undefined
   /** Blanks what user space must not see of a value. */
   hide?(value: Uint8Array): Uint8Array
+  /** User ring buffers only. */
+  submit?(record: Uint8Array): Errno | undefined
   /** Ring buffers and perf_event_arrays only. */
   events?(lost: () => bigint | undefined): EventSource
 }
@@ -157,6 +159,12 @@ export class HostMap implements BpfMap {
   events(): EventSource {
     if (!this.#map.events) throw this.#refuse('read events from', 'EINVAL', NO_EVENTS)
     return this.#map.events(this.#lost)
+  }
+
+  submit(record: Uint8Array): void {
+    if (!this.#map.submit) throw this.#refuse('submit records to', 'EINVAL', 'only a user_ringbuf takes records')
+    const errno = this.#map.submit(record)
+    if (errno) throw this.#refuse('submit a record to', errno)
   }
 
   lookupAndDelete(key: Uint8Array): Uint8Array | undefined {
