@@ -5,6 +5,7 @@ import type { TypeBuilder } from '../btf/build.ts'
 import type { BtfId } from '../btf/types.ts'
 import { type KType, sizeOf, typeName } from './ktype.ts'
 import type { ConfigEntity } from './scope.ts'
+import type { Shape, Subprog } from './subprog.ts'
 
 /** C's names for the integers, of which printers know what to make. */
 const C_NAMES: Readonly<Record<string, string>> = {
@@ -50,6 +51,16 @@ export function programType(types: TypeBuilder, name: string): BtfId {
   const ctx = types.ptr(0)
   const proto = types.funcProto(types.int('int', 4, 'signed'), [{ name: 'ctx', type: ctx }])
   return types.func(name, proto)
+}
+
+/** A function that is called: static, so that the verifiers look at it where it is called. */
+export function subprogType(types: TypeBuilder, { name, fn, params, result }: Subprog): BtfId {
+  const idOf = (shape: Shape): BtfId => {
+    if (shape.kind === 'bool') return btfOf(types, shape, name)
+    return shape.kind === 'int' ? btfOf(types, shape.type, name) : types.ptr(btfOf(types, shape.type, name))
+  }
+  const args = params.map((shape, i) => ({ name: fn.params[i].name, type: idOf(shape) }))
+  return types.func(name, types.funcProto(result ? idOf(result) : 0, args), 'static')
 }
 
 /** The section of config values, for the map that holds them. */

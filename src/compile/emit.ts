@@ -13,9 +13,19 @@ export interface Emitted {
   readonly insns: Insn[]
   readonly relocations: Relocation[]
   readonly lines: LineInfo[]
+  /** Calls of functions of the program, whose places are not known here. */
+  readonly calls: { readonly insn: number; readonly callee: string }[]
 }
 
 const FP = 10
+/** Where a circle of moves of parameters may pass: at most five go, and nothing else is in these yet. */
+const SPARE = [0, 9, 8, 7, 6]
+
+interface Move {
+  readonly dst: number
+  readonly src: number
+}
+
 const LETTER: Readonly<Record<Size, 'b' | 'h' | 'w' | 'dw'>> = { 1: 'b', 2: 'h', 4: 'w', 8: 'dw' }
 const INVERSE: Readonly<Partial<Record<CondOp, CondOp>>> = {
   eq: 'ne',
@@ -51,8 +61,8 @@ export function emit(program: LowProgram, allocation: Allocation, options: EmitO
       emitter.block(block, program.blocks[i + 1])
     })
     const short = emitter.patch()
-    const { insns, relocations, lines } = emitter
-    if (short.length === 0) return { insns, relocations, lines }
+    const { insns, relocations, lines, calls } = emitter
+    if (short.length === 0) return { insns, relocations, lines, calls }
     if (!options.far) {
       throw new Diagnostic({
         code: 'compile/too-large',
@@ -68,6 +78,7 @@ class Emitter {
   readonly insns: Insn[] = []
   readonly relocations: Relocation[] = []
   readonly lines: LineInfo[] = []
+  readonly calls: { insn: number; callee: string }[] = []
   private readonly starts = new Map<LowBlock, number>()
   /** In the order of emission, which is the same in every round. */
   private readonly jumps: { at: number; to: LowBlock }[] = []
@@ -85,6 +96,7 @@ class Emitter {
 
   block(block: LowBlock, next: LowBlock | undefined): void {
     this.starts.set(block, this.insns.length)
+    this.entries(block)
     for (const step of block.steps) {
       const before = this.insns.length
       this.step(step, next)
@@ -136,7 +148,7 @@ class Emitter {
   private step(step: Step, next: LowBlock | undefined): void {
     switch (step.op) {
       case 'entry':
-        this.move(this.physical(step.d), 1)
+        // All at once, at the start of the block.
         return
       case 'mov':
         this.move(this.physical(step.d), this.physical(step.a))
@@ -173,7 +185,7 @@ class Emitter {
       }
       case 'call':
         this.args(step.args)
-        this.push('call_helper', { imm: step.helper })
+        this.call(step.callee)
         if (step.d && this.allocation.has(step.d)) this.move(this.physical(step.d), 0)
         return
       case 'fill':
@@ -266,26 +278,56 @@ class Emitter {
     else this.push(`stx${letter}`, { dst, off: step.offset, src: this.physical(step.a) })
   }
 
-  /** Registers first, as moves that happen at once; then what is made in place. */
+  private call(callee: number | string): void {
+    if (typeof callee === 'number') {
+      this.push('call_helper', { imm: callee })
+      return
+    }
+    this.calls.push({ insn: this.insns.length, callee })
+    this.push('call_local', { imm: 0 })
+  }
+
+  /** What arrives in registers: what is spilled first, since that leaves its register free. */
+  private entries(block: LowBlock): void {
+    const entries = block.steps.filter((step) => step.op === 'entry')
+    const before = this.insns.length
+    const moves: Move[] = []
+    for (const { d, from, spill } of entries) {
+      if (spill) this.push('stxdw', { dst: FP, src: from, off: this.spillOffset(spill) })
+      else if (d && this.allocation.has(d) && this.physical(d) !== from)
+        moves.push({ dst: this.physical(d), src: from })
+    }
+    const free = SPARE.find((reg) => !moves.some(({ dst, src }) => dst === reg || src === reg)) ?? 0
+    this.atOnce(moves, free)
+    if (this.insns.length > before) this.line(entries[0].at, before)
+  }
+
+  /** Moves that happen at once; where they go in a circle, through `free`. */
+  private atOnce(wanted: readonly Move[], free: number): void {
+    let moves = [...wanted]
+    while (moves.length > 0) {
+      const next = moves.find((move) => !moves.some((other) => other !== move && other.src === move.dst))
+      if (next) {
+        this.move(next.dst, next.src)
+        moves = moves.filter((move) => move !== next)
+        continue
+      }
+      const { src } = moves[0]
+      this.move(free, src)
+      moves = moves.map((move) => (move.src === src ? { dst: move.dst, src: free } : move))
+    }
+  }
+
+  /** Registers first; then what is made in place. */
   private args(args: readonly Arg[]): void {
-    let moves: { dst: number; src: number }[] = []
+    const moves: Move[] = []
     args.forEach((arg, i) => {
       if (arg.kind !== 'reg') return
       const src = this.physical(arg.reg)
       if (src !== i + 1) moves.push({ dst: i + 1, src })
     })
-    while (moves.length > 0) {
-      const free = moves.find((move) => !moves.some((other) => other !== move && other.src === move.dst))
-      if (free) {
-        this.move(free.dst, free.src)
-        moves = moves.filter((move) => move !== free)
-        continue
-      }
-      // A cycle: r0 is free before a call, for the call writes it.
-      const { src } = moves[0]
-      this.move(0, src)
-      moves = moves.map((move) => (move.src === src ? { dst: move.dst, src: 0 } : move))
-    }
+    // The call writes r0, so it is free before.
+    this.atOnce(moves, 0)
     args.forEach((arg, i) => {
       if (arg.kind === 'spill') this.push('ldxdw', { dst: i + 1, src: FP, off: this.spillOffset(arg.spill) })
       else if (arg.kind !== 'reg') this.constant(i + 1, arg)

@@ -3,27 +3,19 @@
 
 import { TypeBuilder } from '../btf/build.ts'
 import { Diagnostic } from '../diag/diagnostic.ts'
-import { rowNamed } from '../isa/table.ts'
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../object/spec.ts'
-import { atLeast } from '../spec/linux.ts'
 import type { Platform } from '../spec/platform.ts'
 import type { TracepointFormat } from '../spec/tracepoint.ts'
 import { CONFIG_MAP } from './access.ts'
-import { btfOf, configSection, lostSection, programType } from './btf.ts'
-import { emit } from './emit.ts'
+import { btfOf, configSection, lostSection } from './btf.ts'
 import { judge } from './findings.ts'
-import { STACK_LIMIT } from './flow.ts'
+import { generate } from './generate.ts'
 import { sizeOf } from './ktype.ts'
-import { layout } from './layout.ts'
-import { type Lowered, lower } from './lower.ts'
+import { lower } from './lower.ts'
 import { LOST_MAP, type Losses } from './mapop.ts'
-import { optimize } from './opt.ts'
 import { declareRecords, formatOf } from './record.ts'
-import { allocate } from './regalloc.ts'
 import { Report } from './report.ts'
 import { type ConfigEntity, type MapEntity, type ProgramEntity, Scope } from './scope.ts'
-import { select } from './select.ts'
-import { toSsa } from './ssa.ts'
 import { loadFrontEnd, type TypeScriptLoader } from './typescript.ts'
 
 /** BPF_F_RDONLY_PROG of bpf(2): programs may only read it. */
@@ -59,11 +51,12 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
   const { maps, configs, programs, license } = scope.all()
   const formats = new Map<ProgramEntity, TracepointFormat>()
   const losses = new LossCounters()
-  const lowered: { program: ProgramEntity; result: Lowered }[] = []
+  const lowered: { program: ProgramEntity; result: ReturnType<typeof lower> }[] = []
   for (const program of programs) {
     report.attempt(() => {
       if (program.type === 'tracepoint') formats.set(program, formatOf(program, platform, report))
-      lowered.push({ program, result: lower(program, formats.get(program), scope, report, platform, losses) })
+      const format = formats.get(program)
+      lowered.push({ program, result: lower({ program, format, scope, report, platform, losses }) })
     })
   }
   if (programs.length === 0 && report.found.length === 0) {
@@ -75,14 +68,14 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
     ...new Map([...formats.values()].map((format) => [`${format.category}/${format.name}`, format])).values(),
   ]
   const surface = input.declarations.surface + declareRecords(unique)
-  const spans = [...lowered.flatMap(({ result }) => result.spans), ...scope.declarationSpans()]
+  const spans = [...lowered.flatMap(({ result }) => result.copied.spans), ...scope.declarationSpans()]
   const diagnostics = judge(frontEnd.check(input.declarations.lib, surface), report.found, spans, report)
   if (diagnostics.length > 0) return { diagnostics }
 
   const types = new TypeBuilder()
   const made: ProgramSpec[] = []
   for (const { program, result } of lowered) {
-    report.attempt(() => made.push(backEnd(program, result, report, types, platform)))
+    report.attempt(() => made.push(generate(program, result, { report, types, platform })))
   }
   if (report.found.length > 0) return { diagnostics: report.found }
   const spec: ObjectSpec = {
@@ -99,49 +92,6 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
 function objectName(file: string): string {
   const base = file.split(/[/\\]/).at(-1) ?? file
   return base.replace(/\.[^.]*$/, '').replaceAll(/[^A-Za-z0-9_]/g, '_') || 'probe'
-}
-
-/** IR to instructions. */
-function backEnd(
-  program: ProgramEntity,
-  { builder, deepest }: Lowered,
-  report: Report,
-  types: TypeBuilder,
-  platform: Platform,
-): ProgramSpec {
-  toSsa(builder)
-  optimize(builder)
-  const low = select(builder)
-  const allocation = allocate(low)
-  const stack = deepest.size + 8 * low.spills
-  if (stack > STACK_LIMIT) throw stackError(program, stack, deepest, report)
-  layout(low, allocation)
-  const emitted = emit(low, allocation, {
-    frame: deepest.size,
-    far: atLeast(platform.version, rowNamed('ja32').since),
-    lineAt: (at) => ({ file: report.file, ...report.position(at) }),
-  })
-  return {
-    name: program.name,
-    type: program.type,
-    section: program.section,
-    ...(program.target === undefined ? {} : { target: program.target }),
-    insns: emitted.insns,
-    functions: [{ insn: 0, name: program.name, type: programType(types, program.name) }],
-    lines: emitted.lines,
-    relocations: emitted.relocations,
-  }
-}
-
-function stackError(program: ProgramEntity, stack: number, deepest: Lowered['deepest'], report: Report): Diagnostic {
-  const biggest = [...deepest.slots].sort((a, b) => b.size - a.size).slice(0, 3)
-  return report.error(
-    program.fn,
-    'stack',
-    `${program.name} needs ${stack} bytes of stack; a program has ${STACK_LIMIT}`,
-    'keep large values in a map with one element, or write them straight into a ring-buffer record',
-    biggest.map((slot) => `${slot.name} takes ${slot.size} bytes`),
-  )
 }
 
 function mapSpec(map: MapEntity, types: TypeBuilder): MapSpec {

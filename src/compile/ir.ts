@@ -27,6 +27,8 @@ export interface Variable {
 export type Operation =
   | { readonly op: 'const'; readonly value: bigint }
   | { readonly op: 'ctx' }
+  /** The parameter of a function that is called, from 0. */
+  | { readonly op: 'param'; readonly index: number }
   | { readonly op: 'slot'; readonly slot: Slot }
   | { readonly op: 'map'; readonly map: string }
   | { readonly op: 'mapValue'; readonly map: string; readonly offset: number }
@@ -43,6 +45,8 @@ export type Operation =
   | { readonly op: 'atomicAdd'; readonly size: 4 | 8; readonly offset: number }
   /** args: up to five. */
   | { readonly op: 'call'; readonly helper: HelperName; readonly id: number }
+  /** A call of a function of the file, by its name among the program's. args: up to five. */
+  | { readonly op: 'invoke'; readonly callee: string }
   | { readonly op: 'phi' }
   | { readonly op: 'get'; readonly variable: Variable }
   /** args: value. */
@@ -85,6 +89,11 @@ export class Builder {
   readonly graph: Graph
   /** Where nodes go now. */
   block: Block
+
+  /** How many nodes were made: the size of what was lowered. */
+  get size(): number {
+    return this.nodes
+  }
 
   constructor(name: string) {
     this.graph = { name, blocks: [] }
@@ -188,6 +197,7 @@ export function isPure(node: Node): boolean {
     case 'store':
     case 'atomicAdd':
     case 'call':
+    case 'invoke':
     case 'get':
     case 'set':
       return false

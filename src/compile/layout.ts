@@ -22,7 +22,7 @@ export function layout(program: LowProgram, allocation: Allocation): void {
 /** A move from a register to itself. */
 function isNothing(step: Step, allocation: Allocation): boolean {
   if (step.op === 'mov') return allocation.get(step.d) === allocation.get(step.a)
-  return step.op === 'entry' && (allocation.get(step.d) ?? 1) === 1
+  return step.op === 'entry' && step.d !== undefined && (allocation.get(step.d) ?? step.from) === step.from
 }
 
 function redirect(block: LowBlock, to: (target: LowBlock) => LowBlock): void {

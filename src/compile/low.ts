@@ -34,8 +34,8 @@ export type Constant =
   | { readonly kind: 'mapValue'; readonly map: string; readonly offset: number }
 
 export type Step =
-  /** The context, which arrives in r1. */
-  | { readonly op: 'entry'; d: Reg; at: number }
+  /** What arrives in r1 to r5: the context, parameters. First in the program, and all moved at once. */
+  | { readonly op: 'entry'; readonly from: number; d: Reg | undefined; spill: Spill | undefined; at: number }
   | { readonly op: 'mov'; d: Reg; a: Reg; at: number }
   | { readonly op: 'make'; d: Reg; constant: Constant; at: number }
   | { readonly op: 'alu'; bin: BinOp; width: Width; d: Reg; a: Reg; b: Reg | number; at: number }
@@ -44,7 +44,8 @@ export type Step =
   | { readonly op: 'load'; size: Size; d: Reg; base: Base; offset: number; at: number }
   | { readonly op: 'store'; size: Size; base: Base; offset: number; a: Reg | number; at: number }
   | { readonly op: 'atomicAdd'; size: 4 | 8; base: Base; offset: number; a: Reg; at: number }
-  | { readonly op: 'call'; helper: number; args: Arg[]; d: Reg | undefined; at: number }
+  /** A helper by its number, a function of the program by its name. */
+  | { readonly op: 'call'; callee: number | string; args: Arg[]; d: Reg | undefined; at: number }
   | { readonly op: 'fill'; d: Reg; spill: Spill; at: number }
   | { readonly op: 'keep'; a: Reg; spill: Spill; at: number }
   | { readonly op: 'branch'; cond: CondOp; a: Reg; b: Reg | number; yes: LowBlock; no: LowBlock; at: number }

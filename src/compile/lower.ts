@@ -1,6 +1,6 @@
 // Lowering: the statements of a program, and of the functions that it calls, become IR. A function of the
-// file is copied to where it is called (eBPF's own calls pass five plain numbers; a copy can take structs
-// and headers too), so recursion cannot be.
+// file is copied to where it is called, which can take structs and headers too, or called where that is
+// shorter (src/compile/subprog.ts). Either way recursion cannot be.
 
 import { nearest } from '../diag/nearest.ts'
 import type { Platform } from '../spec/platform.ts'
@@ -13,27 +13,37 @@ import { place, readPlace } from './memory.ts'
 import type { Operand } from './operand.ts'
 import type { Report } from './report.ts'
 import type { ProgramEntity, Scope } from './scope.ts'
+import { operandOf, type Shape, type Subprog, Subprogs } from './subprog.ts'
 import type { Case, Declaration, Expr, Func, Span, Stmt } from './syntax.ts'
 
 export interface Lowered {
   readonly builder: Builder
   readonly deepest: ExprLowering['flow']['deepest']
+  /** The functions that it calls, directly or not. */
+  readonly subprogs: readonly Subprog[]
   /** What of the file became kernel code, for the type checker's findings. */
   readonly spans: readonly Span[]
 }
 
-/** Lowers one program. What is wrong goes to the report; then the result must not be used. */
-export function lower(
-  program: ProgramEntity,
-  format: TracepointFormat | undefined,
-  scope: Scope,
-  report: Report,
-  platform: Platform,
-  losses: Losses,
-): Lowered {
-  const lowering = new Lowering(program, format, scope, report, platform, losses)
-  lowering.run()
-  return { builder: lowering.flow.builder, deepest: lowering.flow.deepest, spans: lowering.spans }
+export interface LowerInput {
+  readonly program: ProgramEntity
+  readonly format: TracepointFormat | undefined
+  readonly scope: Scope
+  readonly report: Report
+  readonly platform: Platform
+  readonly losses: Losses
+}
+
+/**
+ * Lowers one program, with a copy of each function that it calls; and if some of them should rather be called,
+ * once more with calls. What is wrong goes to the report; then the results must not be used.
+ */
+export function lower(input: LowerInput): { copied: Lowered; calling: Lowered | undefined } {
+  const subprogs = new Subprogs()
+  const before = input.report.found.length
+  const copied = new Lowering(input, subprogs, false).run()
+  if (!subprogs.any || input.report.found.length > before) return { copied, calling: undefined }
+  return { copied, calling: new Lowering(input, subprogs, true).run() }
 }
 
 /** Functions call each other at most this deep: beyond, code would grow without bound. */
@@ -47,24 +57,25 @@ interface Frame {
 }
 
 class Lowering extends ExprLowering {
+  private readonly input: LowerInput
   private readonly program: ProgramEntity
+  private readonly subprogs: Subprogs
+  /** Whether functions are called where that is worth it; otherwise all are copied, and noted. */
+  private readonly calling: boolean
   private readonly frames: Frame[] = []
   private readonly loops: { again: Block | undefined; out: Block }[] = []
   readonly spans: Span[] = []
 
-  constructor(
-    program: ProgramEntity,
-    format: TracepointFormat | undefined,
-    scope: Scope,
-    report: Report,
-    platform: Platform,
-    losses: Losses,
-  ) {
+  constructor(input: LowerInput, subprogs: Subprogs, calling: boolean) {
+    const { program, format, scope, report, platform, losses } = input
     super(program, format, scope, report, platform, losses)
+    this.input = input
     this.program = program
+    this.subprogs = subprogs
+    this.calling = calling
   }
 
-  run(): void {
+  run(): Lowered {
     const { flow, program, report } = this
     const { fn } = program
     this.spans.push(fn)
@@ -95,6 +106,8 @@ class Lowering extends ExprLowering {
         flow.builder.end({ op: 'exit', value: flow.const(0), at: flow.at })
       }
     })
+    const subprogs = this.calling ? this.subprogs.made : []
+    return { builder: flow.builder, deepest: flow.deepest, subprogs, spans: this.spans }
   }
 
   /** Whether the current block can be reached from the entry. */
@@ -379,16 +392,59 @@ class Lowering extends ExprLowering {
       throw report.error(call, 'arguments', `${fn.name}() takes ${fn.params.length} arguments, not ${args.length}`)
     }
     if (!this.spans.some((span) => span.at === fn.at)) this.spans.push(fn)
-    const { at } = flow
     const mark = flow.mark()
+    const typed = fn.params.map((param, i) => {
+      const type = this.scope.annotation(param.type)
+      return type ? this.typed(args[i], type, param.name, call) : args[i]
+    })
+    const params = this.calling ? this.subprogs.worth(fn, typed) : undefined
+    if (params) return this.invoke(this.subprogs.known(fn, params) ?? this.makeSubprog(fn, params, call), typed)
+    const before = flow.builder.size
+    const result = this.copy(fn, typed, call, mark)
+    if (!this.calling) this.subprogs.note(fn, typed, call.at, flow.builder.size - before, result)
+    return result
+  }
+
+  private invoke(subprog: Subprog, args: readonly Operand[]): Operand {
+    const { flow } = this
+    const nodes = args.flatMap((arg) => {
+      if (arg.kind === 'int' || arg.kind === 'bool') return [arg.node]
+      return arg.kind === 'ref' ? [flow.plus(arg.base, arg.offset)] : []
+    })
+    const result = flow.emit({ op: 'invoke', callee: subprog.name }, ...nodes)
+    return subprog.result ? operandOf(subprog.result, result) : { kind: 'void' }
+  }
+
+  /** Lowers `fn` as a function of its own, whose parameters arrive in registers. */
+  private makeSubprog(fn: Func, params: readonly Shape[], call: Span): Subprog {
+    const name = this.subprogs.nameFor(fn)
+    const inner = new Lowering({ ...this.input, program: { ...this.program, name } }, this.subprogs, true)
+    const { flow } = inner
+    flow.at = fn.at
+    inner.frames.push(...this.frames)
+    inner.push()
+    const args = params.map((shape, index) => operandOf(shape, flow.emit({ op: 'param', index })))
+    const operand = inner.copy(fn, args, call, flow.mark())
+    const scalar = operand.kind === 'int' || operand.kind === 'bool' ? operand : undefined
+    flow.builder.end({ op: 'exit', value: scalar?.node ?? flow.const(0), at: flow.at })
+    for (const span of inner.spans) if (!this.spans.some(({ at }) => at === span.at)) this.spans.push(span)
+    const result: Shape | undefined =
+      scalar?.kind === 'int' ? { kind: 'int', type: scalar.type, weak: scalar.weak } : scalar && { kind: 'bool' }
+    const made: Subprog = { name, fn, params, result, builder: flow.builder, deepest: flow.deepest }
+    this.subprogs.made.push(made)
+    return made
+  }
+
+  /** Lowers the body here. What has been put on the stack since `mark` is given back. */
+  private copy(fn: Func, args: readonly Operand[], call: Span, mark: number): Operand {
+    const { flow } = this
+    const { at } = flow
     const outer = this.isolate()
     const frame: Frame = { fn, returns: this.scope.annotation(fn.returns), ends: [] }
     this.frames.push(frame)
     const loops = this.loops.splice(0)
     fn.params.forEach((param, i) => {
-      const type = this.scope.annotation(param.type)
-      const operand = type ? this.typed(args[i], type, param.name, call) : args[i]
-      this.bindParam(param.name, operand, fn, param)
+      this.bindParam(param.name, args[i], fn, param)
     })
     this.body(fn.body)
     if (flow.open && this.reachesEnd())

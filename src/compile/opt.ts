@@ -154,8 +154,12 @@ function simplerBin(node: Node): Node | Rewritten | undefined {
       if ((divisor & (divisor - 1n)) !== 0n || divisor > 0x4000_0000n) return undefined
       return withConst(node, { op: 'bin', bin: 'and', width }, a, divisor - 1n)
     }
+    // The verifier refuses a constant zero here, too.
     case 'sdiv':
+      if (BigInt.asUintN(width, right) === 0n) return asConst(0n)
       return right === 1n ? same : undefined
+    case 'smod':
+      return BigInt.asUintN(width, right) === 0n ? same : undefined
     default:
       return undefined
   }

@@ -1,5 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Engine } from '../engine/engine.ts'
+import { kernelEngine } from '../engine/kernel/index.ts'
+import { describeKernel } from '../engine/kernel/testing.ts'
 import { userEngine } from '../engine/user/index.ts'
 import type { BinOp, CondOp } from '../isa/machine.ts'
 import { STACK_LIMIT } from './flow.ts'
@@ -178,9 +181,19 @@ class Writer {
   }
 }
 
+/** What the instructions of `made` leave in the map `out`. */
+async function outOf(engine: Engine, made: ReturnType<typeof backEnd>, words: readonly bigint[]): Promise<bigint[]> {
+  using collection = await engine.load(objectOfIr(made, words, VARIABLES))
+  expect(collection.progs.get('run')?.run({ data: new Uint8Array(14) }).retval).toBe(2)
+  const bytes = collection.maps.get('out')?.get(new Uint8Array(4)) as Uint8Array
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  return words.map((_, i) => view.getBigUint64(i * 8, true))
+}
+
+const inputs = fc.array(constant, { minLength: VARIABLES, maxLength: VARIABLES })
+
 describe('the back end', () => {
   it('keeps the meaning of random IR', async () => {
-    const inputs = fc.array(constant, { minLength: VARIABLES, maxLength: VARIABLES })
     const program = fc.array(statements, { minLength: 2, maxLength: 2 })
     let spills = 0
     await fc.assert(
@@ -191,12 +204,7 @@ describe('the back end', () => {
         // More is refused by compile(), with a Diagnostic.
         fc.pre(made.low.spills * 8 <= STACK_LIMIT)
         spills = Math.max(spills, made.low.spills)
-        const engine = userEngine({ host: { now: NOW } })
-        using collection = await engine.load(objectOfIr(made, words, VARIABLES))
-        expect(collection.progs.get('run')?.run({ data: new Uint8Array(14) }).retval).toBe(2)
-        const bytes = collection.maps.get('out')?.get(new Uint8Array(4)) as Uint8Array
-        const view = new DataView(bytes.buffer, bytes.byteOffset)
-        expect(words.map((_, i) => view.getBigUint64(i * 8, true))).toEqual(wanted)
+        expect(await outOf(userEngine({ host: { now: NOW } }), made, words)).toEqual(wanted)
       }),
       { numRuns: 150 },
     )
@@ -204,3 +212,26 @@ describe('the back end', () => {
     expect(spills).toBeGreaterThan(8)
   })
 })
+
+describeKernel('the back end, in the kernel', (support) => {
+  it('keeps the meaning of random IR', async () => {
+    const engine = kernelEngine({ support })
+    try {
+      await fc.assert(
+        fc.asyncProperty(statements, inputs, async (body, words) => {
+          // The kernel's clock is not ours to set.
+          const timeless = body.filter((statement) => !JSON.stringify(statement, text).includes('"now"'))
+          const made = backEnd(new Writer(timeless).builder)
+          fc.pre(made.low.spills * 8 <= STACK_LIMIT)
+          const wanted = evaluate(new Writer(timeless).builder, words, VARIABLES, {})
+          expect(await outOf(engine, made, words)).toEqual(wanted)
+        }),
+        { numRuns: 40 },
+      )
+    } finally {
+      engine.close()
+    }
+  })
+})
+
+const text = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)

@@ -80,8 +80,9 @@ function hint(step: Step, found: Map<Reg, Interval>): void {
     found.get(a)?.hints.push(b)
     if (typeof b === 'object') found.get(b)?.hints.push(a)
   }
-  if (step.op === 'entry') link(step.d, 1)
-  else if (step.op === 'mov' || step.op === 'extend' || step.op === 'swap' || step.op === 'alu') link(step.d, step.a)
+  if (step.op === 'entry') {
+    if (step.d) link(step.d, step.from)
+  } else if (step.op === 'mov' || step.op === 'extend' || step.op === 'swap' || step.op === 'alu') link(step.d, step.a)
   else if (step.op === 'exit' && typeof step.a === 'object') link(step.a, 0)
   else if (step.op === 'call') {
     if (step.d) link(step.d, 0)
@@ -206,7 +207,10 @@ function spill(program: LowProgram, spilled: ReadonlySet<Reg>): void {
       if (read.size > 0) replaceUses(step, read)
       const d = defOf(step)
       const place = d && places.get(d)
-      if (place && 'd' in step) {
+      if (place && step.op === 'entry') {
+        step.d = undefined
+        step.spill = place
+      } else if (place && 'd' in step) {
         step.d = { id: program.regs++, short: true }
         after.push({ op: 'keep', a: step.d, spill: place, at: step.at })
       }

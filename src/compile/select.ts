@@ -87,7 +87,10 @@ class Selector {
       case 'set':
         throw new Error('a variable is left after SSA construction')
       case 'ctx':
-        this.steps.push({ op: 'entry', d: this.reg(node), at })
+        this.steps.push({ op: 'entry', from: 1, d: this.reg(node), spill: undefined, at })
+        return
+      case 'param':
+        this.steps.push({ op: 'entry', from: operation.index + 1, d: this.reg(node), spill: undefined, at })
         return
       case 'bin': {
         const a = this.value(args[0], at)
@@ -120,9 +123,10 @@ class Selector {
         return
       }
       case 'call':
+      case 'invoke':
         this.steps.push({
           op: 'call',
-          helper: operation.id,
+          callee: operation.op === 'call' ? operation.id : operation.callee,
           args: args.map((arg) => this.arg(arg)),
           d: this.reg(node),
           at,
@@ -196,7 +200,7 @@ class Selector {
     const { end } = block
     if (!end) throw new Error('a block without an end reached selection')
     if (end.op === 'exit') {
-      this.steps.push({ op: 'exit', a: this.valueOrImm(end.value, end.at, true), at: end.at })
+      this.steps.push({ op: 'exit', a: this.valueOrImm(end.value, end.at, false), at: end.at })
       return
     }
     if (end.op === 'jump') {
