@@ -125,6 +125,7 @@ function compile({ programs: [program] }: ObjectSpec): { context: number; compil
     timers: new Timers(host(), 0),
     sockets: new Sockets(memory, () => []),
     scratch: 0,
+    dynptr: 0,
     map: nothing,
     ringOf: nothing,
     packetMoved: () => undefined,

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { cacheFolder } from '../sdk/folder.ts'
 
 export async function start(): Promise<void> {
+  // A reader such as `head` may leave early, a terminal may be gone (EPIPE, EIO): no error of ours. Jobs end on it.
+  process.stdout.on('error', () => {})
   const folder = cacheFolder()
   if (folder !== undefined) enableCompileCache?.(join(folder, 'v8'))
   const { main } = await import('./main.ts')

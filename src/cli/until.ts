@@ -65,7 +65,5 @@ export class Until implements Disposable {
 
   [Symbol.dispose](): void {
     for (const undo of this.#undo) undo()
-    // A broken pipe goes on being broken: without a listener the next write would throw.
-    process.stdout.on('error', () => {})
   }
 }

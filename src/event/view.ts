@@ -18,9 +18,20 @@ export interface MapView {
   readonly lost: bigint | undefined
 }
 
+/** Map types whose elements are data under keys: the others hold references, or give each element once only. */
+const TABLES: ReadonlySet<string> = new Set([
+  'hash',
+  'array',
+  'lru_hash',
+  'percpu_hash',
+  'percpu_array',
+  'lru_percpu_hash',
+  'lpm_trie',
+])
+
 /** The maps that a user wants to see: those that hold data and that the compiler did not make for itself. */
 export const shownMaps = (collection: Collection): BpfMap[] =>
-  [...collection.maps.values()].filter(({ spec }) => !spec.internal && spec.type !== 'ringbuf')
+  [...collection.maps.values()].filter(({ spec }) => !spec.internal && TABLES.has(spec.type))
 
 /** The maps that send events. */
 export const eventMaps = (collection: Collection): BpfMap[] =>

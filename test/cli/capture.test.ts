@@ -1,5 +1,6 @@
 // packet-count over captures: against an independent count in plain TypeScript, and against the kernel packet by packet.
 
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { readCapture, writePcap, writePcapng } from '../../src/capture/index.ts'
@@ -9,7 +10,7 @@ import { userEngine } from '../../src/engine/user/index.ts'
 import { viewMap } from '../../src/event/view.ts'
 import { userEnginePlatform } from '../../src/sdk/platform.ts'
 import { compileSource, readSource, verifySpec } from '../../src/sdk/source.ts'
-import { finalMap, NO_KERNEL, Scratch, SKIPPED, waggle } from './waggle.ts'
+import { BIN, finalMap, NO_KERNEL, ROOT, Scratch, SKIPPED, waggle } from './waggle.ts'
 
 const PROBE = 'examples/packet-count.ts'
 const CAPTURE = 'examples/data/mixed.pcap'
@@ -83,6 +84,12 @@ describe('waggle run --pcap', () => {
     expect(expected.vlans.size).toBeGreaterThan(1)
     for (const name of ['protocols', 'ports', 'vlans'] as const) expect(finalMap(lines, name)).toEqual(expected[name])
     expect(lines.at(-1)).toMatchObject({ type: 'ended', verdicts: { PASS: packets().length } })
+  })
+
+  it('ends quietly when nobody reads its output any more', () => {
+    const command = `${process.execPath} ${BIN} run ${PROBE} --pcap ${CAPTURE} | head -c 10; exit \${PIPESTATUS[0]}`
+    const { stderr } = spawnSync('bash', ['-c', command], { cwd: ROOT, encoding: 'utf8' })
+    expect(stderr).toBe('')
   })
 
   it.each([

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Collection, Engine } from '../../src/engine/engine.ts'
 import { COUNTING, map, object, program } from './case.ts'
-import { KERNEL, USER } from './engines.ts'
+import { ENGINES } from './engines.ts'
 
 /** Gives 1000 times the number of records, plus the sum of their first bytes; a first byte of 99 ends the draining. */
 const DRAIN = `
@@ -37,9 +37,9 @@ const DRAIN = `
   r0 = 1
   end: exit`
 
-for (const candidate of [USER, KERNEL]) {
+for (const candidate of ENGINES) {
   const reason = 'missing' in candidate ? `: ${candidate.missing}` : ''
-  describe.skipIf('missing' in candidate)(`${candidate.name} engine${reason}`, () => {
+  describe.skipIf('missing' in candidate)(`${candidate.title}${reason}`, () => {
     const load = (): Promise<Collection> =>
       (candidate as { engine: () => Engine })
         .engine()
