@@ -23,7 +23,7 @@ import { toSsa } from './ssa.ts'
 
 /** Frames of one chain of calls (MAX_CALL_FRAMES of include/linux/bpf_verifier.h). */
 const MAX_FRAMES = 8
-/** The kernel counts each frame of several in steps of this many bytes (kernel/bpf/verifier.c, round_up_stack_depth). */
+/** The kernel counts frames in steps of 16 bytes with its JIT and of 32 without (kernel/bpf/verifier.c, round_up_stack_depth). */
 const FRAME_STEP = 32
 
 interface Context {
@@ -44,7 +44,7 @@ export function generate(
   { copied, calling }: ReturnType<typeof lower>,
   context: Context,
 ): ProgramSpec {
-  if (calling) {
+  if (calling && atLeast(context.platform.version, rowNamed('call_local').since)) {
     const parts = partsOf(program, calling, context)
     if (fitsStack(parts)) return link(program, calling, parts, context)
   }

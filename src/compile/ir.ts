@@ -7,7 +7,7 @@ import type { Size, Width } from '../isa/insn.ts'
 import type { BinOp, CondOp } from '../isa/machine.ts'
 import type { HelperName } from '../spec/helper.ts'
 
-/** A piece of the stack: an aggregate that has an address. Its place is found by src/compile/stack.ts. */
+/** A piece of the stack: an aggregate that has an address. Its place is found by src/compile/flow.ts. */
 export interface Slot {
   /** What it holds, in the words of the source, for the message about a stack that is too large. */
   readonly name: string
