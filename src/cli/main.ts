@@ -20,6 +20,7 @@ const COMMANDS: readonly (readonly [name: string, summary: string, load: () => P
     'print the instructions that a probe becomes, beside its source',
     async () => (await import('./prog-dump.ts')).progDump,
   ],
+  ['asm', 'assemble eBPF instructions, or disassemble them', async () => (await import('./asm.ts')).asm],
 ]
 
 export async function main(argv: readonly string[]): Promise<number> {

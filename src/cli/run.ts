@@ -25,6 +25,7 @@ export const run: Command = {
       'the report is JSON.',
     'With --pcap, the XDP program in FILE is run over every packet of a capture (pcap or pcapng) on the user engine, ' +
       'which needs no privileges and no Linux.',
+    'FILE may be assembly too (.asm or .s): waggle prog dump --help says how it is written.',
     'The module itself is not executed: what is outside of the probes and maps is for programs that import it.',
   ],
   options: [
