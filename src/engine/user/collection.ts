@@ -13,6 +13,7 @@ import { createMap } from './maps/index.ts'
 import { HostMap, type UserMap } from './maps/map.ts'
 import { RingBuffer } from './maps/ringbuf.ts'
 import { Memory } from './memory.ts'
+import type { Observer } from './observer.ts'
 import { Packet } from './packet.ts'
 import { Stacks } from './stacks.ts'
 
@@ -24,6 +25,8 @@ export interface CollectionInit {
   readonly fuel: number
   /** Most bytes of linear memory. */
   readonly memory: number | undefined
+  /** Looks on while programs run. */
+  readonly observer?: Observer
 }
 
 export class UserCollection implements Collection {
@@ -35,12 +38,12 @@ export class UserCollection implements Collection {
   readonly #sources: EventSource[] = []
 
   /** Throws a Diagnostic if any map or program is refused. */
-  constructor({ engine, spec, host, fuel, memory: limit }: CollectionInit) {
+  constructor({ engine, spec, host, fuel, memory: limit, observer }: CollectionInit) {
     this.engine = engine
     this.spec = spec
     const memory = new Memory(limit)
     const maps = new Maps(memory, spec.maps, host.random)
-    const world = new World(memory, maps, host, fuel)
+    const world = new World(memory, maps, host, fuel, observer)
     this.maps = new Map(spec.maps.map((map) => [map.name, this.#guarded(maps.host(map.name))]))
     const alive = (): void => this.#alive()
     this.progs = new Map(spec.programs.map((program) => [program.name, new UserProg(program, world, alive)]))
@@ -182,16 +185,18 @@ class World {
   readonly maps: Maps
   readonly host: Host
   readonly fuel: number
+  readonly observer: Observer | undefined
   readonly packet: Packet
   readonly context: Context
   readonly scratch: number
 
-  constructor(memory: Memory, maps: Maps, host: Host, fuel: number) {
+  constructor(memory: Memory, maps: Maps, host: Host, fuel: number, observer: Observer | undefined) {
     this.memory = memory
     this.stacks = new Stacks(memory, MAX_FRAMES)
     this.maps = maps
     this.host = host
     this.fuel = fuel
+    this.observer = observer
     this.packet = new Packet(memory)
     this.context = new Context(memory)
     this.scratch = memory.allocate({ name: 'the key of for_each_map_elem', size: 4, writable: false }).start
@@ -226,6 +231,7 @@ class UserProg implements Prog {
       stacks,
       fuel,
       readPacket: (size, offset) => this.#readPacket(size, offset),
+      observer: world.observer,
       call,
     })
   }

@@ -9,6 +9,7 @@ import type { AtomicOp, BinOp, CallKind, CondOp, LddwKind, Machine } from '../..
 import { type Code, FUNCTION_BASE, placeOf, type Step, sourceOf } from './code.ts'
 import type { HelperCall } from './helpers.ts'
 import type { Memory } from './memory.ts'
+import type { ObservedFrame, ObservedMachine, Observer } from './observer.ts'
 import type { Stacks } from './stacks.ts'
 
 /** Reads a packet for the legacy loads: undefined past its end. */
@@ -23,6 +24,7 @@ export interface Surroundings {
   /** What helpers work on, but for calling back, which is the interpreter's. */
   readonly call: Omit<HelperCall, 'callback'>
   readonly readPacket: ReadPacket
+  readonly observer?: Observer
 }
 
 /** MAX_CALL_FRAMES. */
@@ -51,6 +53,8 @@ export class Interpreter implements Machine<bigint> {
   #next = 0
   #fuel = 0
   readonly #call: HelperCall
+  /** What an observer sees. */
+  readonly #observed: ObservedMachine = this.#observe()
 
   constructor(code: Code, around: Surroundings) {
     this.#code = code
@@ -81,14 +85,46 @@ export class Interpreter implements Machine<bigint> {
   /** Until the frame at `depth` (counted from 1) has exited. */
   #loop(depth: number): void {
     const { steps } = this.#code
+    const { observer } = this.#around
     const frames = this.#frames
     while (frames.length >= depth) {
       const step = steps[this.#next]
       if (step === undefined) throw this.#astray()
+      if (observer !== undefined) observer.before(this.#next, this.#observed)
       this.#step = step
       this.#next = step.next
       if (--this.#fuel < 0) throw this.#outOfFuel()
       step.mean(this, step.insn, step.second)
+    }
+  }
+
+  #observe(): ObservedMachine {
+    const registers = this.#regs
+    const frames = this.#frames
+    const around = (): Surroundings => this.#around
+    const code = (): Code => this.#code
+    return {
+      registers,
+      get program() {
+        return code().spec
+      },
+      get depth() {
+        return frames.length
+      },
+      get memory() {
+        return around().memory
+      },
+      get packet() {
+        return around().call.packet
+      },
+      // A frame keeps its caller's registers and place, so each is read from the one above it.
+      frames: () =>
+        frames.map((_, i): ObservedFrame => {
+          const above = frames[i + 1]
+          return above
+            ? { framePointer: Number(above.saved[4]), slot: above.returnTo - 1 }
+            : { framePointer: Number(registers[10]), slot: this.#next }
+        }),
     }
   }
 
