@@ -9,6 +9,7 @@ import type { Insn } from '../isa/insn.ts'
 import { HELPERS_BY_NAME, withoutDirectives } from '../object/asm.ts'
 import { type Arguments, type Command, lastValue, misuse } from './command.ts'
 import { DIALECT_OPTION, readDialect } from './dialect.ts'
+import { unwritable } from './sink.ts'
 import { unreadable } from './source.ts'
 
 const FORMATS = ['hex', 'c', 'raw', 'text', 'json'] as const
@@ -165,13 +166,6 @@ function write(file: string, content: string | Uint8Array): void {
   try {
     writeFileSync(file, content)
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code
-    throw new Diagnostic({
-      code: 'cli/unwritable',
-      message: `${file} can't be written (${errno})`,
-      help: 'name a file that this user may write, in a folder that is there',
-      errno,
-      cause,
-    })
+    throw unwritable(file, cause)
   }
 }

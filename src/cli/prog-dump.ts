@@ -6,7 +6,8 @@ import type { LineInfo, ProgramSpec } from '../object/spec.ts'
 import type { Platform } from '../spec/platform.ts'
 import { type Command, lastValue, misuse } from './command.ts'
 import { DIALECT_OPTION, readDialect } from './dialect.ts'
-import { compileSource, readSource } from './source.ts'
+import { namesOf } from './names.ts'
+import { compileSource, isAssembly, readSource } from './source.ts'
 import { TARGET_OPTION, targetPlatform } from './target.ts'
 
 export const progDump: Command = {
@@ -60,24 +61,14 @@ export const progDump: Command = {
 
 type Dialect = 'kernel' | 'vector'
 
-/** What is called and loaded, with names in place of numbers. */
-function names(program: ProgramSpec, { helpersById }: Platform, dialect: Dialect) {
-  const maps = new Map(program.relocations.map((relocation) => [relocation.insn, relocation.map]))
-  const starts = new Map(program.functions.map((each) => [each.insn, each.name]))
-  return {
-    dialect,
-    mapName: (slot: number) => maps.get(slot),
-    callName: (kind: string, id: number) => (kind === 'helper' ? helpersById.get(id)?.name : starts.get(id)),
-  }
-}
-
 /** A program's header line, then its instructions. */
 function dump(program: ProgramSpec, platform: Platform, dialect: Dialect): string {
   const { section, name, insns, functions } = program
   const starts = new Map(functions.map((each) => [each.insn, each.name]))
   const sources = new Map(program.lines.filter(notItself).map((line) => [line.insn, quote(line)]))
   const text = disassemble(insns, {
-    ...names(program, platform, dialect),
+    ...namesOf(program, platform),
+    dialect,
     numbers: true,
     source: (slot) =>
       slot > 0 && starts.has(slot) ? `${starts.get(slot)}: ${sources.get(slot) ?? ''}`.trimEnd() : sources.get(slot),
@@ -88,12 +79,12 @@ function dump(program: ProgramSpec, platform: Platform, dialect: Dialect): strin
 const quote = ({ text, file, line }: LineInfo): string => `${text.trim()} @ ${file}:${line}`
 
 /** A line of assembly in front of the instruction that it is would say everything twice. */
-const notItself = ({ file }: LineInfo): boolean => !/\.(asm|s)$/.test(file)
+const notItself = ({ file }: LineInfo): boolean => !isAssembly(file)
 
 /** The same as lines of JSON. */
 function lines(program: ProgramSpec, platform: Platform, dialect: Dialect): string[] {
   const { section, type, name, insns } = program
-  const options = names(program, platform, dialect)
+  const options = { ...namesOf(program, platform), dialect }
   const out = [JSON.stringify({ type: 'program', section, programType: type, name, insns: insns.length })]
   for (let slot = 0; slot < insns.length; slot += rowOf(insns[slot])!.slots) {
     const source = program.lines.findLast(({ insn }) => insn <= slot)

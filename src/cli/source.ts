@@ -46,7 +46,7 @@ export async function obtain(file: string, platform: Platform): Promise<Source> 
 
 /** Compiles, or assembles, without verifying and without the cache. */
 export async function compileSource(file: string, text: string, platform: Platform): Promise<ObjectSpec> {
-  if (ASSEMBLY.test(file)) return readAssembly(text, file)
+  if (isAssembly(file)) return readAssembly(text, file)
   const { compile } = await import('../compile/index.ts')
   const read = (name: string) => readFileSync(new URL(`src/compile/${name}`, packageRoot()), 'utf8')
   const declarations = { lib: read('lib.d.ts'), surface: read('surface.ts') }
@@ -71,10 +71,12 @@ function fail(diagnostics: readonly Diagnostic[]): never {
 }
 
 const PROBE = /\.m?ts$/
-const ASSEMBLY = /\.(?:asm|s)$/
+
+/** Whether a file is assembly, by its name. */
+export const isAssembly = (file: string): boolean => /\.(?:asm|s)$/.test(file)
 
 export function readSource(file: string): string {
-  if (!PROBE.test(file) && !ASSEMBLY.test(file)) {
+  if (!PROBE.test(file) && !isAssembly(file)) {
     throw new Diagnostic({
       code: 'cli/not-a-probe',
       message: `${file} is neither a TypeScript file nor an assembly file`,

@@ -14,7 +14,7 @@ export { USER_HELPERS } from './helpers.ts'
 export type { Host } from './host.ts'
 export { USER_MAP_TYPES } from './maps/index.ts'
 export type { ObservedFrame, ObservedMachine, Observer } from './observer.ts'
-export { Tracer, type TraceStep } from './trace.ts'
+export { type Changed, Tracer, type TraceStep } from './trace.ts'
 
 export interface UserEngineOptions {
   /** What programs learn about the world; what is left out has the defaults of host.ts. */
