@@ -28,6 +28,7 @@ const ALLOWED: Record<string, { imports: readonly string[]; packages?: readonly 
     node: true,
   },
   event: { imports: ['diag', 'btf', 'engine/engine.ts'] },
+  test: { imports: ['diag', 'spec', 'event', 'engine/engine.ts'] },
   tools: { imports: ['index.ts'] },
   cli: {
     imports: [
@@ -41,6 +42,7 @@ const ALLOWED: Record<string, { imports: readonly string[]; packages?: readonly 
       'verify',
       'engine',
       'event',
+      'test',
       'tools',
       'index.ts',
     ],
