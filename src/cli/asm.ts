@@ -12,6 +12,9 @@ import { DIALECT_OPTION, readDialect } from './dialect.ts'
 import { unwritable } from './sink.ts'
 import { unreadable } from './source.ts'
 
+/** Its descriptor. Asking process.stdin for it would make it a stream, which may not be read at once. */
+const STDIN = 0
+
 const FORMATS = ['hex', 'c', 'raw', 'text', 'json'] as const
 type Format = (typeof FORMATS)[number]
 
@@ -156,7 +159,7 @@ const hex = (bytes: Uint8Array, between = ''): string => Array.from(bytes, twoDi
 
 function read(file: string): Uint8Array {
   try {
-    return readFileSync(file === '-' ? process.stdin.fd : file)
+    return readFileSync(file === '-' ? STDIN : file)
   } catch (cause) {
     throw unreadable(file, cause)
   }
