@@ -7,6 +7,7 @@ import { Diagnostic } from '../diag/diagnostic.ts'
 import { Coverage, type Host, userEngine } from '../engine/user/index.ts'
 import { configure } from '../object/configure.ts'
 import type { ObjectSpec } from '../object/spec.ts'
+import type { Platform } from '../spec/platform.ts'
 import { ProbeRun, type ProbeTests, type TestCase, type TestOptions } from '../test/index.ts'
 import { type Command, lastValue, misuse } from './command.ts'
 import { reportCoverage } from './coverage.ts'
@@ -14,6 +15,7 @@ import { serveOwnModules } from './modules.ts'
 import { userEnginePlatform } from './platform.ts'
 import { openSink, type Sink } from './sink.ts'
 import { obtain, unreadable, verifySpec } from './source.ts'
+import type { Target } from './target.ts'
 
 export const test: Command = {
   name: 'test',
@@ -23,6 +25,7 @@ export const test: Command = {
     'Runs test files, which are TypeScript that Node executes. Each exports by default what probe() of waggle/test ' +
       'gives: the file of a probe and its cases. The probe is compiled and verified for the user engine, which needs no ' +
       'privileges and no Linux, and loaded anew for each case, with empty maps.',
+    "Probes on tracepoints need the descriptions of this machine's kernel, and so the right to read tracefs.",
     'A case puts packets or contexts in and looks at verdicts, maps, events and what was printed. It has failed if ' +
       'it throws: use node:assert, or anything else that throws.',
   ],
@@ -53,7 +56,9 @@ export const test: Command = {
     using out = openSink()
     using coverageSink = openSink(lastValue(args, 'output'))
     using _ = serveOwnModules()
-    const runner = new Runner(json ? new JsonTestReport(out) : new TextTestReport(out), lastValue(args, 'name') ?? '')
+    using target = await testTarget()
+    const report = json ? new JsonTestReport(out) : new TextTestReport(out)
+    const runner = new Runner(report, target.platform, lastValue(args, 'name') ?? '')
     for (const file of files) await runner.file(file)
     runner.end()
     if (args.flags.has('coverage')) for (const coverage of runner.coverage) reportCoverage(coverage, coverageSink, json)
@@ -77,14 +82,16 @@ interface TestReport {
 class Runner {
   failed = 0
   readonly #report: TestReport
+  readonly #platform: Platform
   readonly #wanted: string
   #passed = 0
   readonly #began = performance.now()
   /** By the probe's file, so that test files about one probe add up. */
   readonly #coverage = new Map<string, { readonly coverage: Coverage; readonly spec: ObjectSpec }>()
 
-  constructor(report: TestReport, wanted: string) {
+  constructor(report: TestReport, platform: Platform, wanted: string) {
     this.#report = report
+    this.#platform = platform
     this.#wanted = wanted
   }
 
@@ -101,7 +108,7 @@ class Runner {
       const { spec, coverage } = await this.#obtain(path)
       for (const each of cases) {
         if (!each.name.includes(this.#wanted)) continue
-        const result = await runCase(spec, coverage, each)
+        const result = await runCase(spec, this.#platform, coverage, each)
         if ('error' in result) this.failed++
         else this.#passed++
         this.#report.result(file, result)
@@ -125,11 +132,20 @@ class Runner {
   async #obtain(path: string): Promise<{ coverage: Coverage; spec: ObjectSpec }> {
     const known = this.#coverage.get(path)
     if (known) return known
-    const { spec } = await obtain(path, userEnginePlatform())
+    const { spec } = await obtain(path, this.#platform)
     const entry = { spec, coverage: new Coverage(spec.programs) }
     this.#coverage.set(path, entry)
     return entry
   }
+}
+
+/** The user engine, with the tracepoints of this machine's kernel where those can be read. */
+async function testTarget(): Promise<Target> {
+  const { kernelEngine, kernelSupport } = await import('../engine/kernel/index.ts')
+  const support = kernelSupport()
+  if (!support.ok) return { platform: userEnginePlatform(), [Symbol.dispose]: () => {} }
+  const engine = kernelEngine({ support })
+  return { platform: userEnginePlatform(engine.tracefs), [Symbol.dispose]: () => engine.close() }
 }
 
 /** As short as it can be said from here. */
@@ -168,12 +184,17 @@ async function importDefault(file: string): Promise<unknown> {
 const isTests = (value: unknown): value is ProbeTests =>
   typeof value === 'object' && value !== null && 'probe' in value && 'cases' in value && Array.isArray(value.cases)
 
-async function runCase(spec: ObjectSpec, coverage: Coverage, { name, options, body }: TestCase): Promise<Result> {
+async function runCase(
+  spec: ObjectSpec,
+  platform: Platform,
+  coverage: Coverage,
+  { name, options, body }: TestCase,
+): Promise<Result> {
   const began = performance.now()
   const took = () => performance.now() - began
   const printed: string[] = []
   try {
-    const configured = await configuredFor(spec, options)
+    const configured = await configuredFor(spec, platform, options)
     const engine = userEngine({ host: hostOf(options, printed), observer: coverage })
     using collection = await engine.load(configured)
     await body(new ProbeRun(collection, printed))
@@ -183,11 +204,11 @@ async function runCase(spec: ObjectSpec, coverage: Coverage, { name, options, bo
   }
 }
 
-async function configuredFor(spec: ObjectSpec, { set = {} }: TestOptions): Promise<ObjectSpec> {
+async function configuredFor(spec: ObjectSpec, platform: Platform, { set = {} }: TestOptions): Promise<ObjectSpec> {
   const settings = new Map(Object.entries(set).map(([name, value]) => [name, `${value}`]))
   if (settings.size === 0) return spec
   const configured = configure(spec, settings)
-  await verifySpec(configured, userEnginePlatform())
+  await verifySpec(configured, platform)
   return configured
 }
 

@@ -2,8 +2,9 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { Scratch, waggle } from './waggle.ts'
+import { NO_KERNEL, ROOT, Scratch, SKIPPED, waggle } from './waggle.ts'
 
 const EXAMPLE = 'examples/packet-count.test.ts'
 const HEAD = "import assert from 'node:assert/strict'\nimport { packet, probe, test } from 'waggle/test'\n"
@@ -72,6 +73,19 @@ describe('waggle test', () => {
   }),`)
     expect(stderr).toBe('')
     expect([status, stdout.match(/✓/g)?.length]).toEqual([0, 4])
+  })
+
+  it.skipIf(NO_KERNEL)(`runs a tracepoint's program on a record${SKIPPED}`, () => {
+    using scratch = new Scratch()
+    const probe = pathToFileURL(join(ROOT, 'examples/exec-count.ts'))
+    const cases = `test('counts', { comm: 'sh' }, (run) => {
+  run.context(new Uint8Array(64))
+  assert.deepEqual(run.map('counts').entries(), [['sh', 1n]])
+})`
+    const file = scratch.write('t.test.ts', `${HEAD}export default probe('${probe.href}', [${cases}])\n`)
+    const { status, stdout, stderr } = waggle(['test', file])
+    expect([status, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('✓ counts')
   })
 
   it('shows what failed and where, and fails itself', () => {
