@@ -30,10 +30,11 @@ const ALLOWED: Record<string, { imports: readonly string[]; packages?: readonly 
     node: true,
   },
   event: { imports: ['diag', 'btf', 'engine/engine.ts'] },
+  test: { imports: ['diag', 'spec', 'event', 'engine/engine.ts'] },
   tools: { imports: ['index.ts'] },
   sdk: { imports: EVERYTHING_BELOW, packages: ['typescript'], node: true },
-  cli: { imports: [...EVERYTHING_BELOW, 'sdk', 'tools', 'index.ts'], node: true },
-  'index.ts': { imports: [...EVERYTHING_BELOW, 'sdk', 'tools'] },
+  cli: { imports: [...EVERYTHING_BELOW, 'sdk', 'test', 'tools', 'index.ts'], node: true },
+  'index.ts': { imports: [...EVERYTHING_BELOW, 'sdk', 'test', 'tools'] },
 }
 
 /** Import and re-export specifiers of a module, static and dynamic, with their line numbers. */

@@ -8,6 +8,7 @@ import type { Engine, Prog } from '../engine/engine.ts'
 import { eventMaps, lostOf, shownMaps, typedEvents, viewMap } from '../event/view.ts'
 import type { ObjectSpec } from '../object/spec.ts'
 import { unreadable } from '../sdk/source.ts'
+import { verdictName } from '../spec/verdict.ts'
 import type { Report } from './report/report.ts'
 import { group } from './report/table.ts'
 
@@ -22,8 +23,6 @@ export interface CaptureJob {
   readonly pcap: string
 }
 
-/** Verdicts of XDP programs: the UAPI's enum xdp_action. */
-const XDP_VERDICTS = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT']
 /** LINKTYPE_ETHERNET: what an XDP program expects a packet to begin with. */
 const ETHERNET = 1
 
@@ -47,7 +46,7 @@ export async function runCaptureJob(job: CaptureJob): Promise<number> {
         continue
       }
       const { retval } = prog.run({ data: packet.data })
-      const verdict = XDP_VERDICTS[retval] ?? `${retval}`
+      const verdict = verdictName(prog.spec.type, retval)
       verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
       for (const { map, source, decode } of streams) {
         for (const record of source.drain()) report.event(map.spec.name, decode(record))
@@ -74,7 +73,13 @@ export async function runCaptureJob(job: CaptureJob): Promise<number> {
   return 0
 }
 
-function packetProgram(progs: readonly Prog[], file: string): Prog {
+/** The packets of a capture, each with whether an XDP program can take it. */
+export function* ethernetPackets(pcap: string): Iterable<{ data: Uint8Array; ethernet: boolean }> {
+  for (const { data, linkType } of readCapture(readFile(pcap)).packets) yield { data, ethernet: linkType === ETHERNET }
+}
+
+/** The program that packets go through. Throws a Diagnostic unless there is exactly one. */
+export function packetProgram(progs: readonly Prog[], file: string): Prog {
   const packet = progs.filter(({ spec }) => spec.type === 'xdp')
   if (packet.length === 1) return packet[0]
   throw new Diagnostic({

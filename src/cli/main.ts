@@ -15,11 +15,13 @@ const COMMANDS: readonly (readonly [name: string, summary: string, load: () => P
     async () => (await import('./demo.ts')).demo,
   ],
   ['verify', 'compile and verify without running', async () => (await import('./verify.ts')).verify],
+  ['test', 'run the tests of probes', async () => (await import('./test.ts')).test],
   [
     'prog dump',
     'print the instructions that a probe becomes, beside its source',
     async () => (await import('./prog-dump.ts')).progDump,
   ],
+  ['asm', 'assemble eBPF instructions, or disassemble them', async () => (await import('./asm.ts')).asm],
 ]
 
 export async function main(argv: readonly string[]): Promise<number> {

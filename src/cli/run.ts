@@ -6,6 +6,7 @@ import { obtain, verifySpec } from '../sdk/source.ts'
 import { type Arguments, type Command, lastValue, misuse } from './command.ts'
 import type { Job } from './job.ts'
 import { OUTPUT_OPTIONS, type Output, readOutput } from './options.ts'
+import { openSink } from './sink.ts'
 
 export const run: Command = {
   name: 'run',
@@ -25,10 +26,25 @@ export const run: Command = {
       'the report is JSON.',
     'With --pcap, the XDP program in FILE is run over every packet of a capture (pcap or pcapng) on the user engine, ' +
       'which needs no privileges and no Linux.',
+    'FILE may be assembly too (.asm or .s): waggle prog dump --help says how it is written.',
     'The module itself is not executed: what is outside of the probes and maps is for programs that import it.',
   ],
   options: [
     { name: 'pcap', value: 'CAPTURE', help: 'Run over the packets of this capture instead of in the kernel.' },
+    {
+      name: 'trace',
+      help: 'With --pcap: print each step of one packet instead of running them all: the source line, the instruction, the registers and stack words that it changed.',
+    },
+    {
+      name: 'packet',
+      value: 'NUMBER',
+      help: 'Which packet --trace shows; the first, 1, if not given. Those before it are run unseen.',
+    },
+    {
+      name: 'coverage',
+      help: 'With --pcap: print the source with how often each line ran, a ! where it never did.',
+    },
+    { name: 'output', short: 'o', value: 'FILE', help: 'Write the trace or the coverage to this file.' },
     { name: 'interface', value: 'NAME', help: 'The network interface that an XDP program attaches to.' },
     {
       name: 'set',
@@ -55,8 +71,27 @@ export const run: Command = {
       command: 'waggle run examples/packet-count.ts --pcap traffic.pcapng',
       help: 'Packets and bytes by protocol, port and VLAN.',
     },
+    {
+      command: 'waggle run examples/packet-count.ts --pcap traffic.pcapng --trace --packet 7',
+      help: 'What the seventh packet does, step by step.',
+    },
+    {
+      command: 'waggle run examples/packet-count.ts --pcap traffic.pcapng --coverage',
+      help: 'Which lines no packet of the capture comes to.',
+    },
   ],
   sections: [
+    {
+      title: 'TRACE',
+      paragraphs: [
+        "A trace has the notation of the kernel verifier's log: R1=5, fp-8=0x12345678 for a word of the stack, ctx(), " +
+          'pkt(off=14), pkt_end() and fp-16 for what is an address. A number that is the same as an address by accident ' +
+          'looks like one; with --json all are hexadecimal numbers, and each step is a line with its type, position, slot, ' +
+          'depth, insn, registers, stack and at.',
+        'With --coverage and --json each line that became instructions is one of type coverage: file, line, text, count, ' +
+          'insns, executed.',
+      ],
+    },
     {
       title: 'PRIVILEGES',
       paragraphs: [
@@ -86,6 +121,9 @@ export const run: Command = {
       throw misuse(run, `waggle run takes one file, not also '${others[0]}'; a command stands after --`)
     if (args.command?.length === 0) throw misuse(run, 'there is no command after --')
     const pcap = lastValue(args, 'pcap')
+    for (const name of ['trace', 'coverage']) {
+      if (pcap === undefined && args.flags.has(name)) throw misuse(run, `--${name} wants a capture: --pcap CAPTURE`)
+    }
     if (pcap === undefined) return await runInKernel(file, args, readOutput(run, args, args.command === undefined))
     if (args.command) throw misuse(run, '--pcap and a command do not go together')
     return await runOverCapture(file, pcap, args, readOutput(run, args, false))
@@ -128,23 +166,42 @@ export async function prepareInKernel(file: string, args: Arguments, output: Out
 
 export async function runOverCapture(file: string, pcap: string, args: Arguments, output: Output): Promise<number> {
   const began = performance.now()
-  const { userEngine } = await import('../engine/user/index.ts')
+  const { Coverage, userEngine } = await import('../engine/user/index.ts')
   const { userEnginePlatform } = await import('../sdk/platform.ts')
   const platform = userEnginePlatform()
   const source = await obtain(file, platform)
   const settings = settingsOf(args)
   const spec = configure(source.spec, settings)
   if (settings.size > 0) await verifySpec(spec, platform)
+  using sink = openSink(lastValue(args, 'output'))
+  if (args.flags.has('trace')) {
+    const { tracePacket } = await import('./trace.ts')
+    return await tracePacket({
+      file,
+      spec,
+      platform,
+      pcap,
+      packet: packetNumber(args),
+      sink,
+      json: args.flags.has('json'),
+    })
+  }
+  const coverage = args.flags.has('coverage') ? new Coverage(spec.programs) : undefined
   const { runCaptureJob } = await import('./capture.ts')
-  return await runCaptureJob({
-    file,
-    began,
-    engine: userEngine({ verified: true }),
-    spec,
-    cached: source.cached,
-    report: output.report,
-    pcap,
-  })
+  const engine = userEngine({ observer: coverage, verified: true })
+  const status = await runCaptureJob({ file, began, engine, spec, cached: source.cached, report: output.report, pcap })
+  if (coverage) {
+    const { reportCoverage } = await import('./coverage.ts')
+    const ownFile = args.values.has('output')
+    reportCoverage(coverage, sink, ownFile ? args.flags.has('json') : output.json)
+  }
+  return status
+}
+
+function packetNumber(args: Arguments): number {
+  const text = lastValue(args, 'packet') ?? '1'
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
+  throw misuse(run, `--packet counts from 1, and '${text}' is no such number`)
 }
 
 function settingsOf(args: Arguments): Map<string, string> {

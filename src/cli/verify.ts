@@ -12,6 +12,7 @@ export const verify: Command = {
     "Compiles the probe in FILE and judges it with Waggle's own verifier, as waggle run does before it loads anything. " +
       'A refusal says which line is not safe, why, and how to repair it. Nothing is loaded, and no privileges are ' +
       'needed, except to read the records of tracepoints.',
+    'FILE may be assembly too (.asm or .s): waggle prog dump --help says how it is written.',
   ],
   options: [TARGET_OPTION, { name: 'json', help: 'Print a refusal as a JSON object.' }],
   examples: [{ command: 'waggle verify examples/packet-count.ts', help: 'Exit status 0 if it is safe.' }],

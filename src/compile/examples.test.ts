@@ -6,7 +6,8 @@ import { compileText, complaints, objectOf, platform } from './testing.ts'
 // What the documentation and the examples show must compile, and be safe.
 
 const root = new URL('../../', import.meta.url)
-const examples = readdirSync(new URL('examples/', root)).filter((name) => name.endsWith('.ts'))
+// Tests of examples are no probes: they run under `waggle test`.
+const examples = readdirSync(new URL('examples/', root)).filter((name) => /(?<!\.test)\.ts$/.test(name))
 const language = readFileSync(new URL('docs/language.md', root), 'utf8')
 const snippets = [...language.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text]) => text)
 

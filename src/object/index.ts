@@ -1,3 +1,4 @@
+export { HELPERS_BY_NAME, readAssembly, withoutDirectives } from './asm.ts'
 export { configure } from './configure.ts'
 export { EXIT_PROGRAM, FORK_PROGRAM, followTree, ROOT_PROGRAM, TREE_MAP } from './follow.ts'
 export { specFromJSON, specToJSON } from './json.ts'

@@ -12,7 +12,13 @@ import type { Platform } from '../spec/platform.ts'
 export const kernelPlatform = (info: KernelInfo, tracefs: Tracefs): Platform =>
   linux({ version: info.version, release: info.release, tracepoints: tracefs, build: kernelBuild() })
 
-export const userEnginePlatform = (): Platform => userPlatform({ helpers: USER_HELPERS, mapTypes: USER_MAP_TYPES })
+/** `tracefs`: where this machine's kernel describes its tracepoints, for programs that run on their records. */
+export const userEnginePlatform = (tracefs?: Tracefs): Platform =>
+  userPlatform({
+    helpers: USER_HELPERS,
+    mapTypes: USER_MAP_TYPES,
+    ...(tracefs && { tracepoints: tracefs, build: kernelBuild() }),
+  })
 
 /** Tells one build of a kernel from another, and with it its BTF: the notes hold the linker's build id. */
 function kernelBuild(): string {

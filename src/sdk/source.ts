@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname } from 'node:path'
 import { Diagnostic } from '../diag/diagnostic.ts'
 import { nearest } from '../diag/nearest.ts'
+import { readAssembly } from '../object/asm.ts'
 import { specFromJSON, specToJSON } from '../object/json.ts'
 import type { ObjectSpec } from '../object/spec.ts'
 import type { Platform } from '../spec/platform.ts'
@@ -43,8 +44,9 @@ export async function obtain(file: string, platform: Platform): Promise<Source> 
   return { spec, cached: false }
 }
 
-/** Compiles without verifying and without the cache. */
+/** Compiles, or assembles, without verifying and without the cache. */
 export async function compileSource(file: string, text: string, platform: Platform): Promise<ObjectSpec> {
+  if (isAssembly(file)) return readAssembly(text, file)
   const { compile } = await import('../compile/index.ts')
   const read = (name: string) => readFileSync(new URL(`src/compile/${name}`, packageRoot()), 'utf8')
   const declarations = { lib: read('lib.d.ts'), surface: read('surface.ts') }
@@ -68,13 +70,17 @@ function fail(diagnostics: readonly Diagnostic[]): never {
   throw diagnostics.length === 1 ? diagnostics[0] : new AggregateError(diagnostics)
 }
 
+const PROBE = /\.m?ts$/
+
+/** Whether a file is assembly, by its name. */
+export const isAssembly = (file: string): boolean => /\.(?:asm|s)$/.test(file)
+
 export function readSource(file: string): string {
-  const named = file.endsWith('.ts') || file.endsWith('.mts')
-  if (!named) {
+  if (!PROBE.test(file) && !isAssembly(file)) {
     throw new Diagnostic({
       code: 'cli/not-a-probe',
-      message: `${file} is not a TypeScript file`,
-      help: 'a probe is a file whose name ends in .ts; objects made by clang are not read yet',
+      message: `${file} is neither a TypeScript file nor an assembly file`,
+      help: 'a probe is a file whose name ends in .ts, assembly one in .asm or .s; objects made by clang are not read yet',
     })
   }
   try {

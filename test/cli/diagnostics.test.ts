@@ -162,7 +162,7 @@ describe('waggle run refuses', () => {
   })
 
   it('a folder and a file of another kind', () => {
-    expect(waggle(['run', 'package.json']).stderr).toContain('package.json is not a TypeScript file')
+    expect(waggle(['run', 'package.json']).stderr).toContain('package.json is neither a TypeScript file')
     using scratch = new Scratch()
     expect(waggle(['run', 'examples/packet-count.ts', '--pcap', scratch.path]).stderr).toContain('is a folder')
   })

@@ -17,6 +17,7 @@ import type { Targets } from './maps/redirect.ts'
 import { type ProgramReferent, RefArray, type Referent } from './maps/refs.ts'
 import { RingBuffer } from './maps/ringbuf.ts'
 import { Memory } from './memory.ts'
+import type { Observer } from './observer.ts'
 import { Packet } from './packet.ts'
 import { Run } from './run.ts'
 import { Sockets } from './sockets.ts'
@@ -35,6 +36,8 @@ export interface CollectionInit {
   readonly jit: 'auto' | 'always' | 'never'
   /** Whether the verifier accepted the programs: compiled code then tests nothing again. */
   readonly verified: boolean
+  /** Looks on while programs run. */
+  readonly observer?: Observer
 }
 
 export class UserCollection implements Collection {
@@ -48,12 +51,12 @@ export class UserCollection implements Collection {
   readonly #sources: EventSource[] = []
 
   /** Throws a Diagnostic if any map or program is refused. */
-  constructor({ engine, spec, host, fuel, memory: limit, jit, verified }: CollectionInit) {
+  constructor({ engine, spec, host, fuel, memory: limit, jit, verified, observer }: CollectionInit) {
     this.engine = engine
     this.spec = spec
     const memory = new Memory(limit)
     const maps = new Maps(memory, spec, host)
-    const world = new World(memory, maps, host, fuel, { jit, verified })
+    const world = new World(memory, maps, host, fuel, { jit, verified, observer })
     this.#world = world
     this.maps = new Map(spec.maps.map((map) => [map.name, this.#guarded(maps.host(map.name))]))
     const alive = (): void => this.#alive()
@@ -264,6 +267,7 @@ class World {
   readonly maps: Maps
   readonly host: Host
   readonly fuel: number
+  readonly observer: Observer | undefined
   readonly packet: Packet
   readonly context: Context
   readonly scratch: number
@@ -278,7 +282,7 @@ class World {
     maps: Maps,
     host: Host,
     fuel: number,
-    { jit, verified }: Pick<CollectionInit, 'jit' | 'verified'>,
+    { jit, verified, observer }: Pick<CollectionInit, 'jit' | 'verified' | 'observer'>,
   ) {
     this.memory = memory
     this.stacks = new Stacks(memory, MAX_FRAMES)
@@ -287,6 +291,7 @@ class World {
     this.fuel = fuel
     this.jit = jit
     this.verified = verified
+    this.observer = observer
     this.packet = new Packet(memory)
     this.context = new Context(memory)
     this.scratch = memory.allocate({ name: 'the key of for_each_map_elem', size: 4, writable: false }).start
@@ -353,13 +358,14 @@ class UserProg implements Prog {
     }
     for (const { map } of spec.relocations) usedBy(maps.named(map).map, spec)
     this.code = prepare(spec, addresses)
-    const around: Surroundings = { memory, stacks, fuel, readPacket: this.#readPacket, call }
+    const around: Surroundings = { memory, stacks, fuel, readPacket: this.#readPacket, observer: world.observer, call }
     this.#runner = this.#prepared(this.code, around)
   }
 
   #prepared(code: Code, around: Surroundings): Runner {
-    const { jit, verified, notes } = this.#world
-    if (jit === 'never') return interpreted(code, around)
+    const { jit, verified, notes, observer } = this.#world
+    // Only the interpreter stops before each instruction.
+    if (jit === 'never' || observer) return interpreted(code, around)
     const layout = this.#kind?.layout ?? UNKNOWN_CONTEXT
     const world = this.#compiledWorld(layout.packetWords)
     const compiled = CompiledProgram.compile({ code, around, world, checked: !verified, context: layout })

@@ -6,10 +6,15 @@ import type { ObjectSpec } from '../../object/spec.ts'
 import type { Engine } from '../engine.ts'
 import { UserCollection } from './collection.ts'
 import { type Host, host } from './host.ts'
+import type { Observer } from './observer.ts'
 
+export { Coverage, type CoveredLine, type ProgramCoverage } from './coverage.ts'
+export { type Breakpoint, type DebugFrame, Debugger, type DebuggerOptions, type DebugState } from './debug.ts'
 export { USER_HELPERS } from './helpers.ts'
 export type { Host, HostSocket } from './host.ts'
 export { USER_MAP_TYPES } from './maps/index.ts'
+export type { ObservedFrame, ObservedMachine, Observer } from './observer.ts'
+export { type Changed, Tracer, type TraceStep } from './trace.ts'
 
 export interface UserEngineOptions {
   /** What programs learn about the world; what is left out has the defaults of host.ts. */
@@ -24,6 +29,8 @@ export interface UserEngineOptions {
   readonly verified?: boolean
   /** Called before an object is loaded: what it gives is thrown. Absent: nothing is verified, faults are caught as they occur. */
   readonly verify?: (spec: ObjectSpec) => Diagnostic | undefined
+  /** Looks on at each instruction: a Coverage, a Tracer, or one of your own. */
+  readonly observer?: Observer
 }
 
 const DEFAULT_FUEL = 100_000_000
@@ -35,9 +42,9 @@ export function userEngine(options: UserEngineOptions = {}): Engine {
     load: async (spec) => {
       const refusal = options.verify?.(spec)
       if (refusal) throw refusal
-      const { fuel = DEFAULT_FUEL, memory, jit = 'auto' } = options
+      const { fuel = DEFAULT_FUEL, memory, jit = 'auto', observer } = options
       const verified = options.verified ?? options.verify !== undefined
-      return new UserCollection({ engine, spec, host: host(options.host), fuel, memory, jit, verified })
+      return new UserCollection({ engine, spec, host: host(options.host), fuel, memory, jit, verified, observer })
     },
   }
   return engine

@@ -11,6 +11,7 @@ import { located, noFunction, outOfFuel, outside, tooDeep } from './fault.ts'
 import type { HelperCall, Surrounding } from './helpers/call.ts'
 import type { Referent } from './maps/refs.ts'
 import type { Memory } from './memory.ts'
+import type { ObservedFrame, ObservedMachine, Observer } from './observer.ts'
 import { MAX_FRAMES, type Stacks } from './stacks.ts'
 
 /** Reads a packet for the legacy loads: undefined past its end. */
@@ -25,6 +26,7 @@ export interface Surroundings {
   /** What helpers work on, but for going elsewhere in the program, which is the interpreter's. */
   readonly call: Surrounding
   readonly readPacket: ReadPacket
+  readonly observer?: Observer
 }
 
 /** BPF_MAX_LOOPS: how often one frame may pass a may_goto. */
@@ -59,6 +61,8 @@ export class Interpreter implements Machine<bigint> {
   #next = 0
   #fuel = 0
   readonly #call: HelperCall
+  /** What an observer sees. */
+  readonly #observed: ObservedMachine = this.#observe()
 
   constructor(code: Code, around: Surroundings) {
     this.#started = code
@@ -103,14 +107,46 @@ export class Interpreter implements Machine<bigint> {
 
   /** Until the frame at `depth` (counted from 1) has exited. */
   #loop(depth: number): void {
+    const { observer } = this.#around
     const frames = this.#frames
     while (frames.length >= depth) {
       const step = this.#code.steps[this.#next]
       if (step === undefined) throw outside(this.#next)
+      if (observer !== undefined) observer.before(this.#next, this.#observed)
       this.#step = step
       this.#next = step.next
       if (--this.#fuel < 0) throw outOfFuel(this.#around.fuel)
       step.mean(this, step.insn, step.second)
+    }
+  }
+
+  #observe(): ObservedMachine {
+    const registers = this.#regs
+    const frames = this.#frames
+    const around = (): Surroundings => this.#around
+    const code = (): Code => this.#code
+    return {
+      registers,
+      get program() {
+        return code().spec
+      },
+      get depth() {
+        return frames.length
+      },
+      get memory() {
+        return around().memory
+      },
+      get packet() {
+        return around().call.packet
+      },
+      // A frame keeps its caller's registers and place, so each is read from the one above it.
+      frames: () =>
+        frames.map((_, i): ObservedFrame => {
+          const above = frames[i + 1]
+          return above
+            ? { framePointer: Number(above.saved[4]), slot: above.returnTo - 1 }
+            : { framePointer: Number(registers[10]), slot: this.#next }
+        }),
     }
   }
 
