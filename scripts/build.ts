@@ -47,6 +47,8 @@ if (!(fresh && process.argv.includes('--if-stale'))) {
     platform: 'node',
     external: [/^node:/, 'koffi', 'typescript'],
     transform: {
+      // The oldest Node that package.json names: `using` is rewritten for it.
+      target: 'node22',
       define: { __WAGGLE_VERSION__: JSON.stringify(manifest.version), __WAGGLE_BUILD__: JSON.stringify(build) },
     },
   })

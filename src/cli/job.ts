@@ -59,12 +59,16 @@ export class Job implements Disposable {
   /** Loads and attaches. Throws a Diagnostic, with nothing left behind, where the engine refuses. */
   static async prepare(options: JobOptions): Promise<Job> {
     // Signals are caught before anything is attached.
-    using undo = new DisposableStack()
-    const until = undo.use(new Until(options.duration))
-    const collection = undo.use(await options.engine.load(options.spec))
-    const job = new Job(options, until, collection, attachAll(collection, options))
-    undo.move()
-    return job
+    const until = new Until(options.duration)
+    let collection: Collection | undefined
+    try {
+      collection = await options.engine.load(options.spec)
+      return new Job(options, until, collection, attachAll(collection, options))
+    } catch (error) {
+      collection?.close()
+      until[Symbol.dispose]()
+      throw error
+    }
   }
 
   /** Reports until the job ends. Gives the exit status: the command's, or 0. */
