@@ -1,6 +1,7 @@
 // A tracepoint's record: how its fields are read in kernel code, and what the type checker is told about
 // it. The format is the platform's, from tracefs (Documentation/trace/events.rst, "Event formats").
 
+import { Diagnostic } from '../diag/diagnostic.ts'
 import { nearest } from '../diag/nearest.ts'
 import type { Platform } from '../spec/platform.ts'
 import type { TracepointField, TracepointFormat } from '../spec/tracepoint.ts'
@@ -16,6 +17,11 @@ export function formatOf(program: ProgramEntity, platform: Platform, report: Rep
   const target = program.target ?? ''
   const format = platform.tracepoint(target)
   if (format) return format
+  const missing = platform.noTracepoints?.()
+  if (missing) {
+    const { code, message, help, errno } = missing
+    throw new Diagnostic({ code, message, at: report.location(program.targetSpan), help, errno, cause: missing })
+  }
   const near = nearest(target, platform.tracepoints())
   const help =
     near.length > 0

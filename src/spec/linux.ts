@@ -1,5 +1,6 @@
 // Platforms as values: Linux of a given release, and the user engine, both cut from the same tables.
 
+import { Diagnostic } from '../diag/diagnostic.ts'
 import type { HelperName, HelperRow } from './helper.ts'
 import { HELPERS } from './helpers.ts'
 import type { MapTypeRow } from './maptype.ts'
@@ -18,9 +19,19 @@ export interface TracepointSource {
   format(target: string): string | undefined
   /** All of them as `CATEGORY/NAME`; empty where they can't be listed. */
   list(): readonly string[]
+  /** Why none can be read, where that is so. */
+  readonly missing?: Diagnostic
 }
 
-const NO_TRACEPOINTS: TracepointSource = { format: () => undefined, list: () => [] }
+const NO_TRACEPOINTS: TracepointSource = {
+  format: () => undefined,
+  list: () => [],
+  missing: new Diagnostic({
+    code: 'spec/no-tracepoints',
+    message: 'the records of tracepoints are not known here',
+    help: 'a kernel says what they hold: compile it for the kernel of this machine, as root',
+  }),
+}
 
 /** The release in a string as uname(2) gives it: `6.18.44-generic` is [6, 18]. Undefined if it does not begin with one. */
 export function parseVersion(release: string): Version | undefined {
@@ -114,6 +125,7 @@ function platform({ description, version, has, tracepoints, fingerprint }: Parts
       return parsed.get(target)
     },
     tracepoints: () => tracepoints.list(),
+    noTracepoints: () => tracepoints.missing,
     fingerprint,
   }
 }

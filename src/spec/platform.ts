@@ -1,6 +1,7 @@
 // Platform: everything that varies between one place to run and another, as one value that is passed in.
 // Nothing in the verifier or the compiler asks the machine it happens to run on.
 
+import type { Diagnostic } from '../diag/diagnostic.ts'
 import type { HelperName, HelperRow } from './helper.ts'
 import type { MapTypeRow } from './maptype.ts'
 import type { MapTypeName, ProgTypeName } from './names.ts'
@@ -20,6 +21,8 @@ export interface Platform {
   tracepoint(target: string): TracepointFormat | undefined
   /** All tracepoints as `category/name`, for "did you mean"; empty where they can't be listed. */
   tracepoints(): readonly string[]
+  /** Why no tracepoint can be looked up here, if that is so: then `tracepoint` not knowing one says nothing about it. */
+  noTracepoints?(): Diagnostic | undefined
   /** A short text that changes when an answer of this platform may change: part of cache keys. */
   readonly fingerprint: string
 }

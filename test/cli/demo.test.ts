@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { finalMap, NO_KERNEL, Running, SKIPPED, waggle } from './waggle.ts'
 
@@ -27,6 +28,22 @@ describe('waggle demo', () => {
       expect(warning.message).not.toContain('\n')
       expect(started).toMatchObject({ type: 'started', engine: expect.stringContaining('user engine') })
       expect(finalMap(lines, 'protocols').get('tcp')).toMatchObject({ packets: expect.any(Number) })
+    },
+  )
+
+  const noSetpriv = spawnSync('setpriv', ['--version']).error
+    ? 'no setpriv(1)'
+    : NO_KERNEL || (process.geteuid?.() !== 0 ? 'needs root' : '')
+  it.skipIf(noSetpriv)(
+    `with the capabilities but without tracefs, says that${noSetpriv && ` (skipped: ${noSetpriv})`}`,
+    () => {
+      const capabilities = '+bpf,+perfmon'
+      const wrapper = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
+      wrapper.push(`--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`)
+      const { status, lines } = waggle(['demo', '--json'], { wrapper, env: { HOME: '/nonexistent' } })
+      expect(status).toBe(0)
+      expect(lines[0]).toMatchObject({ type: 'warning', message: expect.stringContaining('tracefs') })
+      expect(lines.at(-1)).toMatchObject({ type: 'ended', reason: 'the capture is read' })
     },
   )
 })
