@@ -40,7 +40,10 @@ describe('waggle demo', () => {
       const capabilities = '+bpf,+perfmon'
       const wrapper = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
       wrapper.push(`--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`)
-      const { status, lines } = waggle(['demo', '--json', '--duration', '2s'], { wrapper, env: { HOME: '/nonexistent' } })
+      const { status, lines } = waggle(['demo', '--json', '--duration', '2s'], {
+        wrapper,
+        env: { HOME: '/nonexistent' },
+      })
       expect(status).toBe(0)
       expect(lines[0]).toMatchObject({ type: 'warning', message: expect.stringContaining('tracefs') })
       expect(lines.at(-1)).toMatchObject({ type: 'ended', reason: 'the capture is read' })
