@@ -167,7 +167,7 @@ export async function prepareInKernel(file: string, args: Arguments, output: Out
 export async function runOverCapture(file: string, pcap: string, args: Arguments, output: Output): Promise<number> {
   const began = performance.now()
   const { Coverage, userEngine } = await import('../engine/user/index.ts')
-  const { userEnginePlatform } = await import('../sdk/platform.ts')
+  const { userEnginePlatform } = await import('../sdk/user-platform.ts')
   const platform = userEnginePlatform()
   const source = await obtain(file, platform)
   const settings = settingsOf(args)

@@ -16,12 +16,14 @@ export interface Target extends Disposable {
 export async function targetPlatform(command: Pick<Command, 'name'>, name: string | undefined): Promise<Target> {
   if (name !== undefined && name !== 'kernel' && name !== 'user')
     throw misuse(command, `--target is kernel or user, not '${name}'`)
-  const { kernelPlatform, userEnginePlatform } = await import('../sdk/platform.ts')
   const { kernelEngine, kernelSupport } = await import('../engine/kernel/index.ts')
   const support = kernelSupport()
-  if (name === 'user' || (name === undefined && !support.ok))
+  if (name === 'user' || (name === undefined && !support.ok)) {
+    const { userEnginePlatform } = await import('../sdk/user-platform.ts')
     return { platform: userEnginePlatform(), [Symbol.dispose]: () => {} }
+  }
   if (!support.ok) throw support.missing
+  const { kernelPlatform } = await import('../sdk/platform.ts')
   const engine = kernelEngine({ support })
   const platform = kernelPlatform(support, engine.tracefs)
   return { platform, [Symbol.dispose]: () => engine.close() }

@@ -102,14 +102,15 @@ interface Place extends Disposable {
 }
 
 async function placeOf(name: 'kernel' | 'user'): Promise<Place> {
-  const { kernelPlatform, userEnginePlatform } = await import('./platform.ts')
   if (name === 'user') {
+    const { userEnginePlatform } = await import('./user-platform.ts')
     const { userEngine } = await import('../engine/user/index.ts')
     return { engine: userEngine(), platform: userEnginePlatform(), [Symbol.dispose]: () => {} }
   }
   const { kernelEngine, kernelSupport } = await import('../engine/kernel/index.ts')
   const support = kernelSupport()
   if (!support.ok) throw support.missing
+  const { kernelPlatform } = await import('./platform.ts')
   const engine = kernelEngine({ support })
   return { engine, platform: kernelPlatform(support, engine.tracefs), [Symbol.dispose]: () => engine.close() }
 }

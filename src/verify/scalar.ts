@@ -121,14 +121,6 @@ function forget32(d: Draft): void {
   d.s32max = S32_MAX
 }
 
-/** Numbers between two unsigned bounds. */
-export function scalarBetween(low: bigint, high: bigint): Scalar {
-  const d = draft(ANY)
-  d.umin = low
-  d.umax = high
-  return sync(d)
-}
-
 /** Numbers between two signed bounds. */
 export function scalarSignedBetween(low: bigint, high: bigint): Scalar {
   const d = draft(ANY)

@@ -118,8 +118,6 @@ export interface Slot {
 export const EMPTY: Slot = { bytes: 0, value: undefined }
 export const byteOf = (slot: Slot, i: number): Byte => ((slot.bytes >> (2 * i)) & 3) as Byte
 export const withByte = (bytes: number, i: number, type: Byte): number => (bytes & ~(3 << (2 * i))) | (type << (2 * i))
-/** All eight bytes alike. */
-export const MISC_SLOT: Slot = { bytes: 0xaaaa, value: undefined }
 /** A register spilled there, whole or in part: the lowest byte says so. */
 export const spilled = (slot: Slot): Value | undefined => ((slot.bytes & 3) === SPILL ? slot.value : undefined)
 /** How many bytes of the slot the spilled register takes, from the lowest. */

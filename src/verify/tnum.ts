@@ -48,8 +48,6 @@ export function tnumSub(a: Tnum, b: Tnum): Tnum {
   return { value: u64(difference & ~mask), mask: u64(mask) }
 }
 
-export const tnumNeg = (a: Tnum): Tnum => tnumSub(tnumConst(0n), a)
-
 export function tnumAnd(a: Tnum, b: Tnum): Tnum {
   const value = a.value & b.value
   return { value, mask: (a.value | a.mask) & (b.value | b.mask) & ~value & U64 }
@@ -128,7 +126,3 @@ export const tnumWithSubreg = (a: Tnum, low: Tnum): Tnum => ({
   value: (a.value & HIGH) | (low.value & LOW),
   mask: (a.mask & HIGH) | (low.mask & LOW),
 })
-
-/** As the kernel prints it: a number, or `(0x0; 0xff)`. */
-export const tnumText = (t: Tnum): string =>
-  tnumIsConst(t) ? t.value.toString() : `(0x${t.value.toString(16)}; 0x${t.mask.toString(16)})`

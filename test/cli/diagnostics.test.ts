@@ -4,8 +4,8 @@
 import { describe, expect, it } from 'vitest'
 import { Diagnostic } from '../../src/diag/index.ts'
 import { kernelEngine } from '../../src/engine/kernel/index.ts'
-import { userEnginePlatform } from '../../src/sdk/platform.ts'
 import { compileSource } from '../../src/sdk/source.ts'
+import { userEnginePlatform } from '../../src/sdk/user-platform.ts'
 import { NO_KERNEL, Scratch, SKIPPED, waggle } from './waggle.ts'
 
 const HEAD = `import { comm, config, hash, i64, ktime, pid, ringbuf, str, struct, tracepoint, u32, u64, u8, XDP, xdp } from 'waggle'\n`
